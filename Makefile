@@ -1,0 +1,49 @@
+# Everything a person or CI types. `make help` lists it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo test check format protos docs lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY)  ## Make .venv with the client, the server and the tools
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[server,dev]'
+	@touch $@
+
+demo: $(READY)  ## Stream this machine's own telemetry for 20 seconds and read it back
+	$(BIN)/sift demo
+
+test: $(READY)  ## Run the tests (real servers, real ports; under ten minutes on two cores)
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: $(READY)  ## Formatting, lint, types, and that the bindings are what protos/ makes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	scripts/build_protos.sh --check
+
+format: $(READY)  ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+protos:  ## Rebuild src/sift, the bindings of protos/
+	scripts/build_protos.sh
+
+docs: $(READY)  ## Build the documentation into docs/_build/html; warnings are errors
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+lock: pyproject.toml  ## Write the newest versions that fit pyproject.toml to constraints.txt
+	rm -rf build/lock-venv && $(PYTHON) -m venv build/lock-venv
+	build/lock-venv/bin/pip install --quiet --disable-pip-version-check '.[server,dev]'
+	{ echo "# Versions that 'make lock' found to fit together; what 'make setup' installs."; \
+	  build/lock-venv/bin/pip freeze --exclude sift-py; } > constraints.txt
+
+clean:  ## Remove what was built
+	rm -rf .venv build dist docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,121 @@
+"""Every error of `sift_py`, in one tree.
+
+```text
+SiftError
+├── SiftConfigError                     what the user declared can't be used
+│   ├── TelemetryConfigValidationError    a telemetry config contradicts itself
+│   ├── YamlConfigError                   a YAML file is not a telemetry config
+│   ├── RuleConfigError (ValueError)      a rule's expression or action can't be used
+│   └── ChannelUriError (ValueError)      a URI, or its use_ssl, makes no sense
+├── IngestionValidationError (ValueError)  data or a flow does not fit the ingestion config
+├── IngestionServiceManagerError (KeyError) no ingestion service of that name
+├── RulesRejectedError                  the server refused the rules
+├── ServiceClosedError (RuntimeError)   used after it was closed
+├── EmbeddedServerError (RuntimeError)  the server of an `embedded:` URI can't start
+└── IngestionStreamError (grpc.RpcError)  the server, or the way to it, ended an ingest stream
+```
+
+Errors of calls other than the ingest stream are `grpc.RpcError`, as gRPC raises them.
+`IngestionStreamError` is one too, so that a program which catches `grpc.RpcError` catches both.
+"""
+
+from __future__ import annotations
+
+import grpc
+
+__all__ = [
+    "ChannelUriError",
+    "EmbeddedServerError",
+    "IngestionServiceManagerError",
+    "IngestionStreamError",
+    "IngestionValidationError",
+    "RuleConfigError",
+    "RulesRejectedError",
+    "ServiceClosedError",
+    "SiftConfigError",
+    "SiftError",
+    "TelemetryConfigValidationError",
+    "YamlConfigError",
+]
+
+
+class SiftError(Exception):
+    """Base of all errors that `sift_py` raises itself.
+
+    Attributes:
+        message: What was wrong, with which flow, channel and value, and what to do.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        # KeyError would show the message in quotes.
+        return self.message
+
+
+class SiftConfigError(SiftError):
+    """What the user declared can't be used."""
+
+
+class TelemetryConfigValidationError(SiftConfigError):
+    """A telemetry config contradicts itself: names that must be unique are not, or are missing."""
+
+
+class YamlConfigError(SiftConfigError):
+    """A YAML file is not a telemetry config, or not a module of named expressions."""
+
+
+class RuleConfigError(SiftConfigError, ValueError):
+    """A rule's expression, sub-expressions or action can't be used."""
+
+
+class ChannelUriError(SiftConfigError, ValueError):
+    """The URI of a `SiftChannelConfig`, or its `use_ssl`, makes no sense."""
+
+
+class IngestionValidationError(SiftError, ValueError):
+    """Data, a flow or a rule does not fit the ingestion config that it is for."""
+
+
+class IngestionServiceManagerError(SiftError, KeyError):
+    """The manager has no ingestion service of that name."""
+
+
+class RulesRejectedError(SiftError):
+    """The server refused the rules of a telemetry config; the message carries its reasons."""
+
+
+class ServiceClosedError(SiftError, RuntimeError):
+    """A service, buffer or channel was used after it was closed."""
+
+
+class EmbeddedServerError(SiftError, RuntimeError):
+    """The server of an `embedded:` URI can't start: not installed, or its folder is in use."""
+
+
+class IngestionStreamError(SiftError, grpc.RpcError):
+    """The server, or the way to it, ended an ingest stream with a status other than OK.
+
+    Example:
+        ```python
+        try:
+            service.try_ingest_flows(flow)
+        except IngestionStreamError as error:
+            print(error.code(), error.details())
+        ```
+    """
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        super().__init__(f"{code.name}: {details}")
+        self._code = code
+        self._details = details
+
+    def code(self) -> grpc.StatusCode:
+        """The gRPC status."""
+        return self._code
+
+    def details(self) -> str:
+        """What the server, or the transport, said."""
+        return self._details
