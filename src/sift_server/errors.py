@@ -1,0 +1,61 @@
+"""What the rooms of the server raise, named by what the caller can do about it.
+
+```text
+ServerError
+├── InvalidArgumentError      the request itself is wrong; sending it again won't help
+├── NotFoundError             what it names does not exist
+├── AlreadyExistsError        what it would create exists
+├── FailedPreconditionError   the request is right, but not in the present state of the server
+├── ResourceExhaustedError    a named limit was exceeded
+├── UnauthenticatedError      no key, or the wrong one
+└── UnimplementedError        this server does not do that
+```
+
+The doors turn each into the status of the same name. Nothing permanent is ever one of the codes
+that clients retry (INTERNAL, UNKNOWN, UNAVAILABLE, ABORTED, DEADLINE_EXCEEDED).
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlreadyExistsError",
+    "FailedPreconditionError",
+    "InvalidArgumentError",
+    "NotFoundError",
+    "ResourceExhaustedError",
+    "ServerError",
+    "UnauthenticatedError",
+    "UnimplementedError",
+]
+
+
+class ServerError(Exception):
+    """Base of all errors that a client is told about, word for word."""
+
+
+class InvalidArgumentError(ServerError):
+    """The request itself is wrong; sending it again won't help."""
+
+
+class NotFoundError(ServerError):
+    """What the request names does not exist."""
+
+
+class AlreadyExistsError(ServerError):
+    """What the request would create exists."""
+
+
+class FailedPreconditionError(ServerError):
+    """The request is right, but not in the present state of the server."""
+
+
+class ResourceExhaustedError(ServerError):
+    """A named limit was exceeded."""
+
+
+class UnauthenticatedError(ServerError):
+    """The call carries no API key, or the wrong one."""
+
+
+class UnimplementedError(ServerError):
+    """This server does not do that."""
