@@ -1,0 +1,174 @@
+"""The door of the ingest stream: reads the body of a gRPC call by bytes, not by messages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from sift.ingest.v1 import ingest_pb2
+from sift_server.api.grpc_status import GrpcCode, send_grpc_error, send_grpc_response
+from sift_server.log import LogFailedError
+from sift_wire.frames import FrameError, FrameReader, FrameTooLargeError, gunzip
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from concurrent.futures import Executor, Future
+
+    from sift_server.ingest import Ingestor
+    from sift_wire.decode import RejectedMessage
+
+_OK = ingest_pb2.IngestWithConfigDataStreamResponse().SerializeToString()
+
+_logger = logging.getLogger(__name__)
+
+
+class _StreamRefusedError(Exception):
+    """The stream ends with a status other than OK."""
+
+    def __init__(self, code: GrpcCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class IngestStream:
+    """An ASGI handler of `IngestWithConfigDataStream`.
+
+    The stream is answered OK when every message of it is on disk and readable, or on disk and in
+    the error queue.
+    """
+
+    def __init__(self, ingestor: Ingestor, threads: Executor) -> None:
+        """Take the ingestor, and the threads on which streams are decoded."""
+        self._ingestor = ingestor
+        self._threads = threads
+
+    async def __call__(
+        self,
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Answer one call."""
+        try:
+            reader = self._reader(dict(scope["headers"]))
+            await _Intake(self._ingestor, self._threads, reader).run(receive)
+        except _StreamRefusedError as refused:
+            await send_grpc_error(send, refused.code, str(refused))
+        except _ClientGoneError:
+            _logger.info("a client left in the middle of an ingest stream")
+        except LogFailedError as error:
+            # Clients keep their data and try again: what failed is this server, not the data.
+            await send_grpc_error(send, GrpcCode.UNAVAILABLE, str(error))
+        else:
+            await send_grpc_response(send, _OK)
+
+    def _reader(self, headers: dict[bytes, bytes]) -> FrameReader:
+        encoding = headers.get(b"grpc-encoding", b"identity").decode("latin-1")
+        if encoding not in ("identity", "gzip"):
+            raise _StreamRefusedError(
+                GrpcCode.UNIMPLEMENTED,
+                f"messages are compressed with {encoding!r}; this server takes 'gzip' and"
+                " uncompressed messages",
+            )
+        limit = self._ingestor.limits.message_bytes_max
+        inflate = (lambda data: gunzip(data, limit)) if encoding == "gzip" else None
+        return FrameReader(limit, inflate)
+
+
+class _ClientGoneError(Exception):
+    """The connection closed before the client was done."""
+
+
+class _Intake:
+    """One stream on its way in.
+
+    The event loop receives while a thread decodes and appends what came before: whatever gathered
+    meanwhile is the next batch. So a lone message is never held back, and a fast stream goes in
+    large batches, without a timer.
+    """
+
+    def __init__(self, ingestor: Ingestor, threads: Executor, reader: FrameReader) -> None:
+        self._ingestor = ingestor
+        self._threads = threads
+        self._reader = reader
+        self._chunks: list[bytes] = []
+        self._bytes = 0
+        self._done = False
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._durable: list[Future[int]] = []
+
+    async def run(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        """Take the stream to its end, and wait until everything of it is durable."""
+        receiving = asyncio.create_task(self._receive(receive))
+        try:
+            await self._take_all()
+            await receiving
+        finally:
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
+        for durable in self._durable:
+            await asyncio.wrap_future(durable)
+
+    async def _receive(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        limit = self._ingestor.limits.stream_buffer_bytes_max
+        try:
+            while not self._done:
+                event = await receive()
+                if event["type"] == "http.disconnect":
+                    raise _ClientGoneError
+                body = event.get("body", b"")
+                if body:
+                    self._chunks.append(body)
+                    self._bytes += len(body)
+                    self._changed.set()
+                self._done = not event.get("more_body", False)
+                while self._bytes >= limit and not self._done:
+                    self._room.clear()
+                    await self._room.wait()
+        finally:
+            self._done = True
+            self._changed.set()
+
+    async def _take_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            done = self._done
+            chunks, self._chunks, self._bytes = self._chunks, [], 0
+            self._room.set()
+            if chunks:
+                refusal = await loop.run_in_executor(self._threads, self._take, chunks)
+                if refusal is not None:
+                    raise _StreamRefusedError(GrpcCode.INVALID_ARGUMENT, refusal.reason)
+            if done:
+                self._finish()
+                return
+
+    def _take(self, chunks: list[bytes]) -> RejectedMessage | None:
+        """Decode and append; on a thread of the pool, one call at a time for a stream."""
+        try:
+            frames = self._reader.feed(b"".join(chunks))
+        except FrameError as error:
+            raise _frame_refused(error) from None
+        if frames is None:
+            return None
+        taken = self._ingestor.take(frames)
+        self._durable = [one for one in self._durable if not one.done() or one.exception()]
+        if taken.durable is not None:
+            self._durable.append(taken.durable)
+        return taken.refusal
+
+    def _finish(self) -> None:
+        try:
+            self._reader.finish()
+        except FrameError as error:
+            raise _frame_refused(error) from None
+
+
+def _frame_refused(error: FrameError) -> _StreamRefusedError:
+    if isinstance(error, FrameTooLargeError):
+        return _StreamRefusedError(GrpcCode.RESOURCE_EXHAUSTED, str(error))
+    return _StreamRefusedError(GrpcCode.INVALID_ARGUMENT, str(error))

@@ -1,0 +1,5 @@
+"""The `sift` command."""
+
+from sift_server.commands.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,111 @@
+"""The `sift` command: what a person types."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sift_server.server import DEFAULT_HOST, DEFAULT_PORT, Server, ServerSettings
+
+_PORT_MAX = 65_535
+
+app = typer.Typer(
+    help="Stream telemetry, keep it, and get it back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="sift")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sift {version('sift-py')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    epilog="Example:  sift serve --data-dir ./telemetry --listen 0.0.0.0:50051"
+    " --tls-cert cert.pem --tls-key key.pem"
+)
+def serve(
+    data_dir: Annotated[
+        Path, typer.Option(help="Folder of everything the server keeps; made when missing.")
+    ] = Path("telemetry"),
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
+    ] = f"{DEFAULT_HOST}:{DEFAULT_PORT}",
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="PEM file with the certificate chain: serve over TLS.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="PEM file with the private key of --tls-cert.")
+    ] = None,
+) -> None:
+    """Take telemetry, keep it in a folder, and give it back.
+
+    gRPC, JSON and REST share the port. Callers need an API key: the value of SIFT_API_KEY if set,
+    else the one that the first start writes to DATA_DIR/api_key. Ctrl-C stops the server.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    if (tls_cert is None) != (tls_key is None):
+        raise typer.BadParameter("--tls-cert and --tls-key belong together: give both or neither")
+    host, port = _host_and_port(listen)
+    # Asked for before the server starts, so that a signal during a long replay is not lost.
+    stop_signals = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
+    server = Server(ServerSettings(data_dir, host, port, tls_cert, tls_key))
+    try:
+        server.start()
+    except (OSError, ValueError, RuntimeError) as error:
+        typer.echo(f"sift serve: {error}", err=True)
+        raise typer.Exit(1) from None
+    sys.stdout.write(f"ready on {server.address}\n")
+    sys.stdout.flush()
+    signal.sigwait(stop_signals)
+    server.stop()
+
+
+@app.command(epilog="Example:  sift demo --seconds 60 --data-dir ./my-machine")
+def demo(
+    seconds: Annotated[float, typer.Option(min=1, help="How long to stream.")] = 20.0,
+    data_dir: Annotated[
+        Path, typer.Option(help="Folder to keep the telemetry in; made when missing.")
+    ] = Path("telemetry-demo"),
+) -> None:
+    """Stream this machine's own telemetry into a folder, and read it back."""
+    from sift_server.demo import run_demo  # noqa: PLC0415 (psutil and the client only when used)
+
+    raise typer.Exit(run_demo(seconds, data_dir, Console()))
+
+
+def _host_and_port(listen: str) -> tuple[str, int]:
+    host, separator, port = listen.rpartition(":")
+    if not separator or not host or not port.isdecimal() or int(port) > _PORT_MAX:
+        raise typer.BadParameter(
+            f"--listen takes HOST:PORT with a port from 0 to {_PORT_MAX}, not {listen!r}"
+        )
+    return host.removeprefix("[").removesuffix("]"), int(port)

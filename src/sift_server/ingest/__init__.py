@@ -1,0 +1,12 @@
+"""From frames to durable, readable rows: decode, append to the log, publish.
+
+`Ingestor` takes the frames of a stream; `FlowDirectory` tells it what flows look like; `Flusher`
+moves what was taken from the hot columns into the table, and from the log into history.
+"""
+
+from sift_server.ingest.flows import FlowDirectory
+from sift_server.ingest.flusher import Flusher
+from sift_server.ingest.ingestor import IngestLimits, Ingestor, Taken
+from sift_server.ingest.rejects import PendingRejects
+
+__all__ = ["FlowDirectory", "Flusher", "IngestLimits", "Ingestor", "PendingRejects", "Taken"]

@@ -1,0 +1,157 @@
+"""Takes the frames of a stream: decodes them, appends them to the log, publishes their rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sift_server.catalog import RejectedEntry
+from sift_server.lake import PointBatch
+from sift_wire.decode import Decoded, RejectedMessage, decode
+from sift_wire.frames import Frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
+
+    from sift_server.ingest.flows import FlowDirectory
+    from sift_server.ingest.rejects import PendingRejects
+    from sift_server.lake import PointStore
+    from sift_server.log import IngestLog, LogRecord
+
+
+@dataclass(frozen=True, slots=True)
+class IngestLimits:
+    """How much an ingest stream may hold.
+
+    Attributes:
+        message_bytes_max: Largest ingest message, inflated.
+        stream_buffer_bytes_max: Received bytes of one stream that wait for the decoder; a stream
+            that has more is not read from until they went through.
+        room_wait_ms: How long a full server lets a stream wait at a time before it looks again.
+    """
+
+    message_bytes_max: int = 64 * 1024 * 1024
+    stream_buffer_bytes_max: int = 4 * 1024 * 1024
+    room_wait_ms: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of some frames.
+
+    Attributes:
+        durable: Done when they are on disk and readable; None when nothing was to be kept.
+        refusal: The message that ends its stream, or None. Messages before it were taken, it and
+            those behind it were not.
+    """
+
+    durable: Future[int] | None
+    refusal: RejectedMessage | None
+
+
+class Ingestor:
+    """The way of every ingest message, live or replayed. Safe from many threads."""
+
+    def __init__(
+        self,
+        log: IngestLog,
+        flows: FlowDirectory,
+        store: PointStore,
+        rejects: PendingRejects,
+        received_ns: Callable[[], int],
+        limits: IngestLimits | None = None,
+    ) -> None:
+        """Take the rooms behind, and `received_ns`, the clock: nanoseconds since 1970 in UTC."""
+        self._log = log
+        self._flows = flows
+        self._store = store
+        self._rejects = rejects
+        self._received_ns = received_ns
+        self.limits = limits or IngestLimits()
+
+    def take(self, frames: Frames) -> Taken:
+        """Take the messages of one stream, in order.
+
+        Blocks while the server is full: hot columns, error queue or log at their limit.
+
+        Raises:
+            LogFailedError: The log can't take any more; nothing of these frames is acknowledged.
+        """
+        self._wait_for_room()
+        decoded = decode(frames, self._flows.layout_of)
+        refusal = None
+        rejected = decoded.rejected
+        if rejected and rejected[-1].ends_stream:
+            *rejected, refusal = rejected
+            frames = frames.select(0, refusal.index)
+        if not len(frames):
+            return Taken(None, refusal)
+        batches = self._batches(decoded)
+        received_ns = self._received_ns()
+
+        def publish(position: int) -> None:
+            if rejected:
+                self._rejects.add(_entries(position, frames, rejected, received_ns))
+            self._store.publish(position, batches)
+
+        return Taken(self._log.append(frames.payload(), publish), refusal)
+
+    def replay(self, records: Iterable[LogRecord]) -> int:
+        """Publish what the log holds and the table does not; returns the number of records.
+
+        Called before the server takes calls, from one thread. Flushes on the way when the hot
+        columns are full.
+        """
+        count = 0
+        for count, record in enumerate(records, 1):  # noqa: B007
+            frames = Frames.from_payload(record.payload)
+            received_ns = self._received_ns()
+            first = 0
+            while first < len(frames):
+                part = frames.select(first, len(frames))
+                decoded = decode(part, self._flows.layout_of)
+                self._rejects.add(
+                    _entries(record.position, part, decoded.rejected, received_ns, first)
+                )
+                # A stream ended at a message that would end it; its record holds none. If the
+                # catalog lost a flow since, nothing behind such a message may be lost as well.
+                first += decoded.n_messages
+                self._store.publish(record.position, self._batches(decoded))
+            if self._store.is_full:
+                self._rejects.persist()
+                self._store.flush()
+        return count
+
+    def _batches(self, decoded: Decoded) -> list[PointBatch]:
+        batches = []
+        for batch in decoded.batches:
+            flow = self._flows.flow(batch.ingestion_config_id, batch.flow_name)
+            batches.append(PointBatch(flow.asset_name, flow.channel_ids, batch.rows))
+        return batches
+
+    def _wait_for_room(self) -> None:
+        wait_s = self.limits.room_wait_ms / 1_000
+        while not self._store.wait_for_room(wait_s) or not self._rejects.wait_for_room(wait_s):
+            pass
+
+
+def _entries(
+    position: int,
+    frames: Frames,
+    rejected: Iterable[RejectedMessage],
+    received_ns: int,
+    first_index: int = 0,
+) -> list[RejectedEntry]:
+    return [
+        RejectedEntry(
+            position=position,
+            index=first_index + message.index,
+            reason=message.reason,
+            message=frames.message(message.index),
+            ingestion_config_id=message.ingestion_config_id,
+            flow_name=message.flow_name,
+            received_ns=received_ns,
+        )
+        for message in rejected
+    ]

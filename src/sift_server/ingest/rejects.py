@@ -1,0 +1,61 @@
+"""Messages that did not fit their flow, on their way into the error queue."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sift_server.catalog import RejectedEntry
+
+REJECTS_PENDING_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of rejected messages that wait for the catalog before streams have to wait as well."""
+
+
+class PendingRejects:
+    """Rejected messages that are in the log but not yet in the catalog's error queue.
+
+    The log's thread adds, the flusher persists. Writing twice changes nothing: the queue knows an
+    entry by its position in the log.
+    """
+
+    def __init__(self, persist: Callable[[Sequence[RejectedEntry]], None]) -> None:
+        """Take `persist`, which writes entries to the error queue durably."""
+        self._persist = persist
+        self._entries: list[RejectedEntry] = []
+        self._bytes = 0
+        self._persisting = threading.Lock()
+        self._changed = threading.Condition()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._entries
+
+    def add(self, entries: Sequence[RejectedEntry]) -> None:
+        """Add entries, without waiting."""
+        with self._changed:
+            self._entries.extend(entries)
+            self._bytes += sum(len(entry.message) for entry in entries)
+
+    def wait_for_room(self, timeout_s: float) -> bool:
+        """Wait until less than `REJECTS_PENDING_BYTES_MAX` wait; False when time ran out."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._bytes < REJECTS_PENDING_BYTES_MAX, timeout_s
+            )
+
+    def persist(self) -> None:
+        """Write everything that was added before this call to the error queue."""
+        with self._persisting:
+            with self._changed:
+                entries = self._entries[:]
+            if not entries:
+                return
+            self._persist(entries)
+            with self._changed:
+                del self._entries[: len(entries)]
+                self._bytes -= sum(len(entry.message) for entry in entries)
+                self._changed.notify_all()

@@ -1,0 +1,151 @@
+"""The whole server: opens the rooms over a data folder, in order, and closes them again."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sift_server.api.app import build_app
+from sift_server.api.http_server import HttpServer
+from sift_server.api.ingest_stream import IngestStream
+from sift_server.api.services import services
+from sift_server.api_key import load_or_create_api_key
+from sift_server.catalog import Catalog
+from sift_server.data_dir import DataDirectory
+from sift_server.ingest import FlowDirectory, Flusher, Ingestor, PendingRejects
+from sift_server.lake import PointStore
+from sift_server.log import open_log
+from sift_server.query import PointReader
+from sift_wire.decode import warm_up
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+INGEST_THREADS = 4
+"""Threads that decode ingest streams. Decoding runs without the GIL, so more than cores help
+little; a few more than streams that wait for room hinder nobody."""
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 50051
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where a server keeps its data and where it listens.
+
+    Attributes:
+        data_dir: Folder of everything the server keeps; made when it is not there.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        tls_cert: PEM file with the certificate chain, or None for plaintext.
+        tls_key: PEM file with its private key.
+    """
+
+    data_dir: Path
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+class Server:
+    """A running server. `start` and `stop` are called from one thread, once each.
+
+    Example:
+        ```python
+        with Server(ServerSettings(Path("telemetry"), port=0)) as server:
+            print(server.address, server.api_key)
+        ```
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._open = ExitStack()
+        self._ready = False
+        self._http: HttpServer | None = None
+        self.api_key = ""
+        """The key that callers must send, once the server started."""
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` of the running server."""
+        if self._http is None:
+            msg = "the server is not running"
+            raise RuntimeError(msg)
+        return f"{self._settings.host}:{self._http.port}"
+
+    def start(self) -> None:
+        """Open the folder, replay what the table does not have yet, and take calls.
+
+        Raises:
+            DataDirectoryError: The folder can't be used: another process serves it, or a later
+                version made it.
+            LogCorruptionError: The log is damaged before its end; says where and what to do.
+            OSError: A file can't be opened, or the address is taken.
+        """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        keep = self._open
+        folder = keep.enter_context(DataDirectory.open(self._settings.data_dir))
+        self.api_key = load_or_create_api_key(folder.api_key_path)
+        catalog = Catalog.open(folder.catalog_path)
+        keep.callback(catalog.close)
+        store = PointStore.open(folder.lake_path)
+        keep.callback(store.close)
+        log = open_log(folder.log_path)
+        keep.callback(log.close)
+
+        rejects = PendingRejects(catalog.error_queue.add)
+        flows = FlowDirectory(catalog.ingestion_configs.flow)
+        ingestor = Ingestor(log, flows, store, rejects, time.time_ns)
+        flusher = Flusher(log, store, rejects)
+        warm_up()
+        ingestor.replay(log.replay(store.committed_position))
+        flusher.start()
+        keep.callback(flusher.stop)
+
+        threads = ThreadPoolExecutor(INGEST_THREADS, thread_name_prefix="sift-ingest")
+        keep.callback(threads.shutdown)
+        app = build_app(
+            services(catalog, PointReader(store)),
+            self.api_key,
+            IngestStream(ingestor, threads),
+            lambda: self._ready,
+        )
+        self._http = HttpServer(
+            app,
+            self._settings.host,
+            self._settings.port,
+            tls_cert=self._settings.tls_cert,
+            tls_key=self._settings.tls_key,
+        )
+        self._http.start()
+        keep.callback(self._http.stop)
+        self._ready = True
+
+    def stop(self) -> None:
+        """Stop taking calls, finish what was taken, flush it into the table, and close."""
+        self._ready = False
+        self._open.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
