@@ -1,0 +1,124 @@
+"""What the server knows of assets, ingestion configs, channels, runs and rules, in a database.
+
+`Catalog` is the door: it has a part for each of them, and the error queue. Lists take a
+`ListRequest`, whose filter is CEL, and answer a `Page`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Self
+
+from sift_server.catalog.assets import Asset, Assets
+from sift_server.catalog.attributes import Attributes, MetadataValue
+from sift_server.catalog.channels import (
+    CHANNEL_FIELDS,
+    COMPONENT_CHANNEL_FIELDS,
+    BitFieldElement,
+    Channel,
+    ChannelConfig,
+    Channels,
+    EnumType,
+)
+from sift_server.catalog.context import Context
+from sift_server.catalog.database import CatalogSchemaError, Database
+from sift_server.catalog.error_queue import ErrorQueue, RejectedEntry
+from sift_server.catalog.flows import ConfiguredFlow, FlowConfig
+from sift_server.catalog.ingestion_configs import IngestionConfig, IngestionConfigs
+from sift_server.catalog.paging import ListRequest, Page
+from sift_server.catalog.rules import Rules, RulesUpdate
+from sift_server.catalog.runs import Run, RunDraft, Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = [
+    "CHANNEL_FIELDS",
+    "COMPONENT_CHANNEL_FIELDS",
+    "Asset",
+    "Assets",
+    "Attributes",
+    "BitFieldElement",
+    "Catalog",
+    "CatalogSchemaError",
+    "Channel",
+    "ChannelConfig",
+    "Channels",
+    "ConfiguredFlow",
+    "EnumType",
+    "ErrorQueue",
+    "FlowConfig",
+    "IngestionConfig",
+    "IngestionConfigs",
+    "ListRequest",
+    "MetadataValue",
+    "Page",
+    "RejectedEntry",
+    "Rules",
+    "RulesUpdate",
+    "Run",
+    "RunDraft",
+    "Runs",
+]
+
+
+def _uuid() -> str:
+    return str(uuid.uuid4())
+
+
+class Catalog:
+    """The catalog of one server. Safe from many threads; what a call returned is on disk.
+
+    Example:
+        ```python
+        with Catalog.open("telemetry/catalog.sqlite") as catalog:
+            flow = FlowConfig("readings", (ChannelConfig("voltage", DataType.DOUBLE),))
+            config = catalog.ingestion_configs.create("NostromoLV426", "nostromo-v1", [flow])
+            catalog.ingestion_configs.flow(config.ingestion_config_id, "readings").channel_ids
+        ```
+
+    Attributes:
+        assets: The assets.
+        ingestion_configs: The ingestion configs and their flows.
+        channels: The channels.
+        runs: The runs.
+        rules: The rules of each asset.
+        error_queue: Messages that could not be taken.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        now_ns: Callable[[], int] = time.time_ns,
+        new_id: Callable[[], str] = _uuid,
+    ) -> None:
+        """Take the database, the clock and the source of ids."""
+        self._database = database
+        context = Context(database, now_ns, new_id)
+        self.assets = Assets(context)
+        self.ingestion_configs = IngestionConfigs(context)
+        self.channels = Channels(context)
+        self.runs = Runs(context)
+        self.rules = Rules(context)
+        self.error_queue = ErrorQueue(context)
+
+    @classmethod
+    def open(cls, address: str | Path) -> Self:
+        """Open the catalog at the path of a SQLite file, or at a database URL of SQLAlchemy.
+
+        Raises:
+            CatalogSchemaError: It was written by another version of the server.
+        """
+        return cls(Database.open(address))
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()

@@ -1,0 +1,246 @@
+"""Channels: one time series each, of an asset.
+
+A channel is known by asset, fully qualified name and data type. The first ingestion config that
+names it creates it, before there is any data; whatever names it later describes it anew: unit,
+description, enum types and bit fields are those of the flow that was created last.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, insert, literal, select, update
+
+from sift_server.catalog import tables
+from sift_server.catalog.fields import Field, Filterable, Kind
+from sift_server.catalog.paging import Listing, ListRequest, Page
+from sift_server.errors import NotFoundError
+from sift_wire.columns import DataType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from sift_server.catalog.context import Context
+
+CHANNELS_PAGE_SIZE_MAX = 10_000
+
+_NAMES_PER_QUERY = 500
+
+_columns = tables.channels.c
+
+CHANNEL_FIELDS = Filterable(
+    "channels",
+    {
+        "channel_id": Field(Kind.TEXT, _columns.channel_id),
+        "asset_id": Field(Kind.TEXT, _columns.asset_id),
+        "name": Field(Kind.TEXT, _columns.name),
+        "description": Field(Kind.TEXT, _columns.description),
+        "created_date": Field(Kind.TIME, _columns.created_ns),
+        "modified_date": Field(Kind.TIME, _columns.modified_ns),
+        # Channels can't be archived yet.
+        "active": Field(Kind.BOOL, literal(value=True)),
+        "is_archived": Field(Kind.BOOL, literal(value=False)),
+    },
+)
+COMPONENT_CHANNEL_FIELDS = Filterable(
+    "channels",
+    {
+        **CHANNEL_FIELDS.fields,
+        "name": Field(Kind.TEXT, _columns.local_name),
+        "component": Field(Kind.TEXT, _columns.component),
+    },
+)
+"""What a client sees that knows components: `name` is the name without the component."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnumType:
+    """The name of one value of an enum channel."""
+
+    name: str
+    key: int
+    is_signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BitFieldElement:
+    """Some neighbouring bits of a bit field channel."""
+
+    name: str
+    index: int
+    bit_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConfig:
+    """What a client says of a channel.
+
+    Attributes:
+        name: Name within the component, or within the asset if there is none.
+        component: What the channel belongs to, or an empty string.
+    """
+
+    name: str
+    data_type: DataType
+    component: str = ""
+    unit: str = ""
+    description: str = ""
+    enum_types: tuple[EnumType, ...] = ()
+    bit_field_elements: tuple[BitFieldElement, ...] = ()
+
+    @property
+    def fqn(self) -> str:
+        """The fully qualified name."""
+        return f"{self.component}.{self.name}" if self.component else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel, as it is stored. Times are nanoseconds since 1970 in UTC."""
+
+    channel_id: str
+    asset_id: str
+    config: ChannelConfig
+    created_ns: int
+    modified_ns: int
+
+
+class Channels:
+    """The channels of the catalog. Safe from many threads."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def get(self, channel_id: str) -> Channel:
+        """Return a channel.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        with self._context.database.read() as connection:
+            row = connection.execute(
+                select(tables.channels).where(_columns.channel_id == channel_id)
+            ).one_or_none()
+        if row is None:
+            raise NotFoundError(
+                f"there is no channel with the id {channel_id!r}; list the channels of the asset"
+                " to find it"
+            )
+        return _channel(row)
+
+    def list(self, request: ListRequest, fields: Filterable = CHANNEL_FIELDS) -> Page[Channel]:
+        """Return a page of the channels; in the order of their creation, if not asked otherwise.
+
+        Args:
+            request: What is asked for.
+            fields: What the client knows as fields.
+
+        Raises:
+            InvalidArgumentError: Filter, order or page token are wrong.
+        """
+        listing = Listing(fields, "created_date", (_columns.sequence,), CHANNELS_PAGE_SIZE_MAX)
+        with self._context.database.read() as connection:
+            page = listing.page(
+                connection, select(tables.channels), request, self._context.now_ns()
+            )
+        return Page([_channel(row) for row in page.items], page.next_token)
+
+
+def find_or_create(
+    connection: Connection, context: Context, asset_id: str, configs: Iterable[ChannelConfig]
+) -> dict[tuple[str, DataType], str]:
+    """Return the ids of channels by fully qualified name and type, within a transaction.
+
+    Channels that are missing are created, those that are described differently are updated.
+    """
+    wanted = {(config.fqn, config.data_type): config for config in configs}
+    now_ns = context.now_ns()
+    channel_ids: dict[tuple[str, DataType], str] = {}
+    changed = []
+    for row in _rows_named(connection, asset_id, sorted({name for name, _ in wanted})):
+        key = (row.name, DataType(row.data_type))
+        config = wanted.pop(key, None)
+        if config is None:
+            continue
+        channel_ids[key] = row.channel_id
+        described = _description(config)
+        if any(getattr(row, column) != value for column, value in described.items()):
+            changed.append({"known_id": row.channel_id, "modified_ns": now_ns, **described})
+    if changed:
+        connection.execute(
+            update(tables.channels).where(_columns.channel_id == bindparam("known_id")), changed
+        )
+    if wanted:
+        created_ids = {key: context.new_id() for key in wanted}
+        created = [
+            {
+                "channel_id": created_ids[key],
+                "asset_id": asset_id,
+                "name": config.fqn,
+                "component": config.component,
+                "local_name": config.name,
+                "data_type": int(config.data_type),
+                "created_ns": now_ns,
+                "modified_ns": now_ns,
+                **_description(config),
+            }
+            for key, config in wanted.items()
+        ]
+        connection.execute(insert(tables.channels), created)
+        channel_ids.update(created_ids)
+    return channel_ids
+
+
+def _rows_named(connection: Connection, asset_id: str, names: Sequence[str]) -> Iterator[Row[Any]]:
+    for start in range(0, len(names), _NAMES_PER_QUERY):
+        yield from connection.execute(
+            select(tables.channels)
+            .where(_columns.asset_id == asset_id)
+            .where(_columns.name.in_(names[start : start + _NAMES_PER_QUERY]))
+        )
+
+
+def _description(config: ChannelConfig) -> dict[str, str]:
+    return {
+        "unit": config.unit,
+        "description": config.description,
+        "enum_types_json": json.dumps(enums_document(config.enum_types)),
+        "bit_field_elements_json": json.dumps(bits_document(config.bit_field_elements)),
+    }
+
+
+def _channel(row: Row[Any]) -> Channel:
+    config = ChannelConfig(
+        name=row.local_name,
+        data_type=DataType(row.data_type),
+        component=row.component,
+        unit=row.unit,
+        description=row.description,
+        enum_types=enums_of(json.loads(row.enum_types_json)),
+        bit_field_elements=bits_of(json.loads(row.bit_field_elements_json)),
+    )
+    return Channel(row.channel_id, row.asset_id, config, row.created_ns, row.modified_ns)
+
+
+def enums_document(enum_types: Iterable[EnumType]) -> list[Any]:
+    """Enum types as they stand in a JSON document."""
+    return [[one.name, one.key, one.is_signed] for one in enum_types]
+
+
+def enums_of(document: list[Any]) -> tuple[EnumType, ...]:
+    """Read what `enums_document` made."""
+    return tuple(EnumType(*one) for one in document)
+
+
+def bits_document(elements: Iterable[BitFieldElement]) -> list[Any]:
+    """Bit field elements as they stand in a JSON document."""
+    return [[one.name, one.index, one.bit_count] for one in elements]
+
+
+def bits_of(document: list[Any]) -> tuple[BitFieldElement, ...]:
+    """Read what `bits_document` made."""
+    return tuple(BitFieldElement(*one) for one in document)

@@ -1,0 +1,140 @@
+"""Where the catalog is kept: a SQLite file, or what a database URL names.
+
+A transaction that returned is on disk: SQLite runs in WAL mode with `synchronous=FULL`. Readers see
+one state of the database for as long as they read, and never wait for writers.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, create_engine, event, insert, inspect, make_url, select
+
+from sift_server.catalog import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+BUSY_TIMEOUT_MS = 10_000
+"""How long a transaction waits for another process that writes to the same SQLite file."""
+
+CONNECTIONS_MAX = 16
+"""Connections that are open at once; a thread that needs one more waits."""
+
+CONNECTION_WAIT_MS = 30_000
+"""How long a thread waits for a connection."""
+
+
+class CatalogSchemaError(RuntimeError):
+    """The database holds tables of another version of the server."""
+
+
+class Database:
+    """Transactions on the catalog's tables. Safe from many threads.
+
+    Example:
+        ```python
+        database = Database.open("telemetry/catalog.sqlite")
+        with database.write() as connection:
+            connection.execute(insert(tables.assets).values(...))
+        database.close()
+        ```
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine, as `open` makes it."""
+        self._engine = engine
+        self._writer = engine.execution_options(sift_writes=True)
+        # SQLite has one writer at a time. Threads that queue here take turns as soon as they can;
+        # in SQLite they would sleep and look again.
+        self._writing = threading.Lock()
+
+    @classmethod
+    def open(cls, address: str | Path) -> Database:
+        """Open the database at a path or URL, and make the tables if there are none.
+
+        Args:
+            address: The path of a SQLite file, or a database URL of SQLAlchemy.
+
+        Raises:
+            CatalogSchemaError: The tables are of another version.
+            sqlalchemy.exc.OperationalError: The database can't be opened.
+        """
+        database = cls(_engine(_url(address)))
+        try:
+            database._prepare()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Run a with-block on one state of the database."""
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Run a with-block as one transaction: all of it is on disk at its end, or none."""
+        with self._writing, self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _prepare(self) -> None:
+        with self.write() as connection:
+            if not inspect(connection).has_table(tables.schema_version.name):
+                tables.metadata.create_all(connection)
+                connection.execute(
+                    insert(tables.schema_version).values(version=tables.SCHEMA_VERSION)
+                )
+            version = connection.execute(select(tables.schema_version.c.version)).scalar_one()
+        if version != tables.SCHEMA_VERSION:
+            raise CatalogSchemaError(
+                f"the catalog at {self._engine.url.render_as_string()} has tables of version"
+                f" {version}, this server knows version {tables.SCHEMA_VERSION}; start the"
+                " version of the server that wrote it, or serve another folder"
+            )
+
+
+def _url(address: str | Path) -> URL:
+    if isinstance(address, str) and "://" in address:
+        return make_url(address)
+    return URL.create("sqlite", database=str(Path(address)))
+
+
+def _engine(url: URL) -> Engine:
+    is_sqlite = url.get_backend_name() == "sqlite"
+    engine = create_engine(
+        url,
+        pool_size=CONNECTIONS_MAX,
+        max_overflow=0,
+        pool_timeout=CONNECTION_WAIT_MS / 1_000,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1_000} if is_sqlite else {},
+    )
+    if is_sqlite:
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
+    # The driver would begin transactions at moments of its own choice; _begin_sqlite does it.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that starts as a reader and then writes fails when another one wrote meanwhile;
+    # one that is going to write says so at once and waits for its turn.
+    writes = connection.get_execution_options().get("sift_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,90 @@
+"""What the rows of a resource can be filtered and ordered by."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Table, exists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Condition = ColumnElement[bool]
+
+
+class Kind(enum.Enum):
+    """What a value is, as messages call it."""
+
+    TEXT = "a string"
+    NUMBER = "a number"
+    BOOL = "a bool"
+    TIME = "a timestamp"
+    DURATION = "a duration"
+    YEAR = "a year"
+    NULL = "null"
+    METADATA = "metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a resource.
+
+    Attributes:
+        kind: What its values are. Times and durations are in nanoseconds.
+        column: The values in SQL.
+        is_nullable: Whether a value may be missing.
+        within: For values in a table of their own: turns a condition on `column` into the
+            condition that a row of the resource has such a value.
+    """
+
+    kind: Kind
+    column: ColumnElement[Any]
+    is_nullable: bool = False
+    within: Callable[[Condition], Condition] | None = None
+
+    @property
+    def is_sortable(self) -> bool:
+        """Whether rows can be ordered by it."""
+        return self.within is None and self.kind is not Kind.BOOL
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataField:
+    """The metadata of a resource, `metadata["key"]` or `metadata.key`.
+
+    Attributes:
+        table: Its table, one of those that `tables` makes for metadata.
+        owner_id: The resource's id column.
+    """
+
+    table: Table
+    owner_id: ColumnElement[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Filterable:
+    """What the rows of a resource can be filtered and ordered by."""
+
+    resource: str
+    fields: Mapping[str, Field | MetadataField]
+
+    def names(self) -> str:
+        """List the fields, for messages."""
+        return ", ".join(
+            f'{name}["key"]' if isinstance(field, MetadataField) else name
+            for name, field in sorted(self.fields.items())
+        )
+
+
+def has_row(*conditions: Condition) -> Condition:
+    """Return the condition that a table has a row for which all these are true."""
+    return exists().where(*conditions)
+
+
+def tags_field(table: Table, owner_id: ColumnElement[str]) -> Field:
+    """Return the field of a resource's tag names."""
+    return Field(
+        Kind.TEXT, table.c.name, within=lambda that: has_row(table.c.owner_id == owner_id, that)
+    )

@@ -1,0 +1,172 @@
+"""The tables of the catalog.
+
+Every resource has two keys: its id, which clients know, and `sequence`, which grows with every row
+and so breaks the ties between rows of one moment, in the order in which they were created. Times
+are nanoseconds since 1970-01-01T00:00:00Z. What is never looked into by a query (enum types, bit
+fields, the channels of a flow) is a JSON document in a text column.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+"""Version of the tables below. Raise it with every change to them."""
+
+metadata = MetaData()
+
+
+def _sequence() -> Column[int]:
+    # SQLite numbers rows by itself only in a column that is declared INTEGER.
+    return Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+
+
+def _tags_of(resource: str) -> Table:
+    return Table(
+        f"{resource}_tags",
+        metadata,
+        Column("owner_id", ForeignKey(f"{resource}s.{resource}_id"), nullable=False),
+        Column("position", Integer, nullable=False),
+        Column("name", Text, nullable=False),
+        PrimaryKeyConstraint("owner_id", "name"),
+    )
+
+
+def _metadata_of(resource: str) -> Table:
+    return Table(
+        f"{resource}_metadata",
+        metadata,
+        Column("owner_id", ForeignKey(f"{resource}s.{resource}_id"), nullable=False),
+        Column("position", Integer, nullable=False),
+        Column("key", Text, nullable=False),
+        Column("string_value", Text),
+        Column("number_value", Double),
+        Column("boolean_value", Boolean),
+        PrimaryKeyConstraint("owner_id", "key"),
+    )
+
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+assets = Table(
+    "assets",
+    metadata,
+    _sequence(),
+    Column("asset_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("organization_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("archived_ns", BigInteger),
+    Index("assets_by_creation", "created_ns", "sequence"),
+)
+asset_tags = _tags_of("asset")
+asset_metadata = _metadata_of("asset")
+
+ingestion_configs = Table(
+    "ingestion_configs",
+    metadata,
+    _sequence(),
+    Column("ingestion_config_id", Text, nullable=False, unique=True),
+    Column("asset_id", ForeignKey("assets.asset_id"), nullable=False),
+    # NULL where the client gave none, so that only given keys have to be unique.
+    Column("client_key", Text, unique=True),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Index("ingestion_configs_by_creation", "created_ns", "sequence"),
+)
+
+flows = Table(
+    "flows",
+    metadata,
+    _sequence(),
+    Column("flow_id", Text, nullable=False, unique=True),
+    Column(
+        "ingestion_config_id",
+        ForeignKey("ingestion_configs.ingestion_config_id"),
+        nullable=False,
+    ),
+    Column("name", Text, nullable=False),
+    Column("channels_json", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("ingestion_config_id", "name"),
+    Index("flows_by_creation", "ingestion_config_id", "created_ns", "sequence"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    _sequence(),
+    Column("channel_id", Text, nullable=False, unique=True),
+    Column("asset_id", ForeignKey("assets.asset_id"), nullable=False),
+    # The fully qualified name; `component.` and `local_name` where a client gave a component.
+    Column("name", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("local_name", Text, nullable=False),
+    Column("data_type", Integer, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("enum_types_json", Text, nullable=False),
+    Column("bit_field_elements_json", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    UniqueConstraint("asset_id", "name", "data_type"),
+    Index("channels_by_creation", "created_ns", "sequence"),
+    Index("channels_of_asset", "asset_id", "created_ns", "sequence"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _sequence(),
+    Column("run_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("client_key", Text, unique=True),
+    Column("start_ns", BigInteger),
+    Column("stop_ns", BigInteger),
+    Column("is_pinned", Boolean, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("archived_ns", BigInteger),
+    Index("runs_by_creation", "created_ns", "sequence"),
+    Index("runs_by_name", "name"),
+)
+run_tags = _tags_of("run")
+run_metadata = _metadata_of("run")
+
+json_rules = Table(
+    "json_rules",
+    metadata,
+    Column("asset_id", ForeignKey("assets.asset_id"), primary_key=True),
+    Column("rules_json", Text, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+)
+
+error_queue = Table(
+    "error_queue",
+    metadata,
+    Column("position", BigInteger, nullable=False),
+    Column("message_index", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    Column("ingestion_config_id", Text, nullable=False),
+    Column("flow_name", Text, nullable=False),
+    Column("received_ns", BigInteger, nullable=False),
+    PrimaryKeyConstraint("position", "message_index"),
+)
