@@ -1,0 +1,102 @@
+"""The folder that a server keeps everything in: one process at a time.
+
+```text
+DIR/
+    format            version of this layout, a number
+    lock              held by the process that serves the folder; its pid is in it
+    api_key           the key that callers must send, mode 0600
+    catalog.sqlite    assets, ingestion configs, channels, runs, rules, the error queue
+    log/              the ingest log: what was acknowledged and is not in the table yet
+    lake/             the Delta table of points
+```
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT_VERSION = 1
+
+
+class DataDirectoryError(RuntimeError):
+    """A folder can't be served; says why and what to do."""
+
+
+class DataDirectoryInUseError(DataDirectoryError):
+    """Another process serves the folder."""
+
+
+class DataDirectory:
+    """A folder, locked for this process until it is closed.
+
+    The lock is the system's: it ends with the process, however that ends, and a lock file that is
+    left behind means nothing.
+    """
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self._lock = lock
+        self.api_key_path = path / "api_key"
+        self.catalog_path = path / "catalog.sqlite"
+        self.log_path = path / "log"
+        self.lake_path = path / "lake"
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Make the folder if it is missing, and lock it.
+
+        Raises:
+            DataDirectoryInUseError: Another process serves it; says which.
+            DataDirectoryError: It can't be made, or was made by a later version.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise DataDirectoryError(f"the data folder {path} can't be used: {error}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise DataDirectoryInUseError(
+                f"the data folder {path} is served by another process (pid {pid}). Stop that one,"
+                " connect to it instead, or use another folder."
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
+        directory = cls(path, lock)
+        try:
+            directory._check_format(path / "format")
+        except BaseException:
+            directory.close()
+            raise
+        return directory
+
+    def _check_format(self, path: Path) -> None:
+        try:
+            text = path.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            path.write_text(f"{FORMAT_VERSION}\n", encoding="ascii")
+            return
+        if text != str(FORMAT_VERSION):
+            raise DataDirectoryError(
+                f"the data folder {path.parent} has format {text!r}; this version of the server"
+                f" reads format {FORMAT_VERSION}. Use the version that made it."
+            )
+
+    def close(self) -> None:
+        """Release the folder."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
