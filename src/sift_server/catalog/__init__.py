@@ -86,6 +86,7 @@ class Catalog:
         runs: The runs.
         rules: The rules of each asset.
         error_queue: Messages that could not be taken.
+        now_ns: Its clock, nanoseconds since 1970 in UTC.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Catalog:
     ) -> None:
         """Take the database, the clock and the source of ids."""
         self._database = database
+        self.now_ns = now_ns
         context = Context(database, now_ns, new_id)
         self.assets = Assets(context)
         self.ingestion_configs = IngestionConfigs(context)

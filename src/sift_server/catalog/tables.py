@@ -126,7 +126,6 @@ channels = Table(
     Column("modified_ns", BigInteger, nullable=False),
     UniqueConstraint("asset_id", "name", "data_type"),
     Index("channels_by_creation", "created_ns", "sequence"),
-    Index("channels_of_asset", "asset_id", "created_ns", "sequence"),
 )
 
 runs = Table(

@@ -1,0 +1,41 @@
+"""The services that this server has, one module each.
+
+A service is a plain class: `SERVICE_NAME` is the full name of the service, and every method of it
+that is there is a method of the class, in snake case, from request message to response message. It
+may be called from many threads, and raises `sift_server.errors`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sift_server.api.services import (
+    assets,
+    channels_v2,
+    channels_v3,
+    ingestion_configs_v1,
+    ingestion_configs_v2,
+    ping,
+    rules,
+    runs,
+)
+
+if TYPE_CHECKING:
+    from sift_server.catalog import Catalog
+    from sift_server.query import PointReader
+
+__all__ = ["services"]
+
+
+def services(catalog: Catalog, reader: PointReader) -> list[object]:
+    """Make all services over a catalog and the points."""
+    return [
+        ping.PingService(),
+        ingestion_configs_v1.IngestionConfigService(catalog),
+        ingestion_configs_v2.IngestionConfigService(catalog),
+        assets.AssetService(catalog),
+        runs.RunService(catalog),
+        rules.RuleService(catalog),
+        channels_v2.ChannelService(catalog),
+        channels_v3.ChannelService(catalog),
+    ]
