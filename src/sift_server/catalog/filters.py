@@ -7,6 +7,7 @@ every answer around.
 
 from __future__ import annotations
 
+import json
 import operator
 import re
 from dataclasses import dataclass, replace
@@ -188,7 +189,7 @@ class _Translator:
         subject, pattern = (self._operand(argument) for argument in self._arguments(node, 2))
         if pattern.kind is not Kind.TEXT or not pattern.is_literal:
             raise self._error(f"needs a string literal as the argument of {node.function}()")
-        subject, _ = _fit(subject, pattern)
+        subject = _as_text(subject)
         if subject.kind is not Kind.TEXT:
             raise self._error(
                 f"calls {node.function}() on {subject.written}, which is {subject.kind.value}"
@@ -305,7 +306,7 @@ class _Translator:
 
     def _size(self, node: cel.Call, written: str) -> _Operand:
         (operand,) = (self._operand(argument) for argument in self._arguments(node, 1))
-        operand, _ = _fit(operand, _literal(""))
+        operand = _as_text(operand)
         if operand.kind is not Kind.TEXT:
             raise self._error(f"needs a string for size(), not {operand.written}")
         size = len(operand.value) if operand.is_literal else func.length(operand.value)
@@ -347,7 +348,8 @@ def _literal(value: object) -> _Operand:
         kind = Kind.TEXT
     elif isinstance(value, int | float):
         kind = Kind.NUMBER
-    return _Operand(kind, value, cel.shortened(str(value)), is_literal=True)
+    written = cel.shortened(value) if isinstance(value, str) else json.dumps(value)
+    return _Operand(kind, value, written, is_literal=True)
 
 
 def _fit(left: _Operand, right: _Operand) -> tuple[_Operand, _Operand]:
@@ -363,6 +365,12 @@ def _fit(left: _Operand, right: _Operand) -> tuple[_Operand, _Operand]:
         if left.kind is Kind.DURATION:
             return left, replace(right, kind=Kind.DURATION, value=duration_ns(right.value))
     return left, right
+
+
+def _as_text(operand: _Operand) -> _Operand:
+    if operand.kind is Kind.METADATA:
+        return _metadata_value(operand, operand.value, Kind.TEXT)
+    return operand
 
 
 def _metadata_value(left: _Operand, entry: _Metadata, kind: Kind) -> _Operand:
