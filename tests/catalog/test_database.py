@@ -1,0 +1,128 @@
+"""The database: durable, checked, safe."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+from sqlalchemy import insert, text, update
+from sqlalchemy.exc import IntegrityError
+
+from sift_server.catalog import (
+    Attributes,
+    CatalogSchemaError,
+    ListRequest,
+    RejectedEntry,
+    RunDraft,
+    tables,
+)
+from sift_server.catalog.database import Database
+from sift_server.errors import AlreadyExistsError
+from support.catalogs import flow_of, open_catalog
+
+
+def test_everything_is_there_after_reopening(tmp_path):
+    """Assets, configs, flows, channels, runs, rules and the error queue."""
+
+    def everything(catalog):
+        config = catalog.ingestion_configs.list(ListRequest()).items[0]
+        flow = catalog.ingestion_configs.flow(config.ingestion_config_id, "f")
+        return (
+            config,
+            flow.channel_ids,
+            flow.layout.channel_names,
+            flow.layout.data_types,
+            *[
+                part.list(ListRequest()).items
+                for part in (catalog.assets, catalog.channels, catalog.runs, catalog.error_queue)
+            ],
+            catalog.rules.view_json(config.asset_id),
+        )
+
+    with open_catalog(tmp_path) as catalog:
+        config = catalog.ingestion_configs.create("asset", "key", [flow_of("f", "x", "y")])
+        catalog.runs.create(RunDraft("run", attributes=Attributes(("t",), (("k", 1.0),))))
+        catalog.rules.update_json(config.asset_id, '[{"name":"r"}]')
+        catalog.error_queue.add([RejectedEntry(1, 0, "why", b"\0", "c", "f", 5)])
+        before = everything(catalog)
+    with open_catalog(tmp_path) as catalog:
+        assert everything(catalog) == before
+        with pytest.raises(AlreadyExistsError):
+            catalog.ingestion_configs.create("asset", "key", [])
+
+
+def test_sqlite_is_durable_and_keeps_references(tmp_path):
+    """WAL, every commit synced, foreign keys on: on every connection."""
+    with closing(Database.open(tmp_path / "catalog.sqlite")) as database:
+        pragmas = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+        with database.read() as one, database.read() as two, database.write() as three:
+            for connection in (one, two, three):
+                for pragma, expected in pragmas.items():
+                    assert connection.execute(text(f"PRAGMA {pragma}")).scalar() == expected
+
+
+def test_tables_of_another_version_are_refused(tmp_path):
+    """The message names both versions and says what to do; nothing is changed."""
+    path = tmp_path / "catalog.sqlite"
+    with closing(Database.open(path)) as database, database.write() as connection:
+        connection.execute(update(tables.schema_version).values(version=99))
+    with pytest.raises(CatalogSchemaError, match=r"version 99, this server knows version 1;"):
+        Database.open(path)
+
+
+def test_a_database_is_opened_by_url_as_well(tmp_path):
+    """The address of a bigger installation is a URL."""
+    with closing(Database.open(f"sqlite:///{tmp_path}/by_url.sqlite")):
+        assert (tmp_path / "by_url.sqlite").exists()
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path):
+    """All of it, or none."""
+    with closing(Database.open(tmp_path / "catalog.sqlite")) as database:
+
+        def change_and_fail() -> None:
+            with database.write() as connection:
+                connection.execute(update(tables.schema_version).values(version=2))
+                connection.execute(insert(tables.schema_version).values(version=None))
+
+        with pytest.raises(IntegrityError):
+            change_and_fail()
+        with database.read() as connection:
+            version = connection.execute(text("SELECT version FROM schema_version")).scalar()
+    assert version == tables.SCHEMA_VERSION
+
+
+def test_a_reader_sees_one_state(tmp_path):
+    """What is committed while a reader reads is not half in its answer."""
+    with closing(Database.open(tmp_path / "catalog.sqlite")) as database:
+        query = text("SELECT version FROM schema_version")
+        with database.read() as reader:
+            assert reader.execute(query).scalar() == 1
+            with database.write() as writer:
+                writer.execute(update(tables.schema_version).values(version=2))
+            assert reader.execute(query).scalar() == 1
+        with database.read() as reader:
+            assert reader.execute(query).scalar() == 2
+
+
+KILLED = """
+import os, sys
+from sift_server.catalog import Catalog, RunDraft
+catalog = Catalog.open(sys.argv[1])
+catalog.runs.create(RunDraft("kept"))
+os._exit(9)
+"""
+
+
+def test_what_returned_survives_a_kill(tmp_path):
+    """A process that dies after a call returned has lost nothing of it."""
+    path = tmp_path / "catalog.sqlite"
+    command = [sys.executable, "-c", KILLED, str(path)]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 9
+    with open_catalog(tmp_path) as catalog:
+        assert [run.draft.name for run in catalog.runs.list(ListRequest()).items] == ["kept"]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
