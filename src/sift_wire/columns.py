@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ EMPTY_VALUE_FIELD = 11
 """Number of the member of `IngestWithConfigDataChannelValue.type` that says 'no value'."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FlowLayout:
     """What a decoder must know of a flow: its channels, in the order of their values on the wire.
 
@@ -64,14 +64,20 @@ class FlowLayout:
         flow_name: Name of the flow, for messages.
         channel_names: Fully qualified name of each channel.
         data_types: Declared type of each channel; as long as `channel_names`.
+        value_fields: `DataType.value_field` of each channel, a byte each.
     """
 
     flow_name: str
     channel_names: tuple[str, ...]
     data_types: tuple[DataType, ...]
+    value_fields: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        fields = bytes(map(_VALUE_FIELDS.__getitem__, self.data_types))
+        object.__setattr__(self, "value_fields", fields)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FlowRows:
     """Rows of one flow and one run, channel by channel.
 

@@ -1,0 +1,454 @@
+"""The loops over bytes, compiled by Numba.
+
+Each is an ordinary function over NumPy arrays first: `NUMBA_DISABLE_JIT=1` runs it as such. They
+run without the GIL, touch no Python object, and read no byte outside the extents they are given:
+every read is behind a comparison with the end of its own message. Compiled code is kept on disk,
+beside this file or, where that can't be written, in the user's cache folder, so that only the first
+start pays for it.
+
+The format is protocol buffers: a field is a tag (number << 3 | wire type) and a varint, 4 or 8
+bytes, or a length and as many bytes. Source: "Protocol Buffers: Encoding". What a kernel does not
+expect, it leaves to the protobuf library, and says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Bytes = NDArray[np.uint8]
+    Ints = NDArray[np.int64]
+
+# Columns of the table that `scan_messages` fills, one row a message.
+CONFIG_START, CONFIG_END = 0, 1
+FLOW_START, FLOW_END = 2, 3
+RUN_START, RUN_END = 4, 5
+TIMESTAMP_NS = 6
+VALUES_START, VALUES_END, VALUES = 7, 8, 9
+UNDERSTOOD = 10
+SCAN_COLUMNS = 11
+
+# Columns of the table that tells `fill_columns` about groups of messages, one row a group.
+CHANNELS = 0
+"""Number of channels, or -1 if the group's flow is unknown."""
+FIELDS_START = 1
+"""Where the group's value fields begin."""
+CELLS_START = 2
+"""Where the group's words begin."""
+ROWS_MAX = 3
+"""How many rows there is room for."""
+ROWS_START = 4
+"""Where the group's timestamps begin."""
+ROWS = 5
+"""How many rows were filled."""
+HEAP_START = 6
+"""Where the group's heap begins."""
+HEAP_BYTES = 7
+"""How much of it was filled."""
+GROUP_COLUMNS = 8
+
+_NS_PER_S = 1_000_000_000
+SECONDS_MIN = -9_223_372_036
+SECONDS_MAX = 9_223_372_035
+"""Whole seconds that are int64 nanoseconds: 1677-09-21T00:12:44Z to 2262-04-11T23:47:15Z."""
+
+_PREFIX_BYTES = 5
+_VARINT_BYTES_MAX = 10
+
+# Tags of IngestWithConfigDataStreamRequest.
+_TAG_CONFIG = 0x0A
+_TAG_FLOW = 0x12
+_TAG_TIMESTAMP = 0x1A
+_TAG_VALUE = 0x22
+_TAG_RUN = 0x2A
+_TAG_END_STREAM = 0x30
+_TAG_ORGANIZATION = 0x3A
+# Tags of google.protobuf.Timestamp.
+_TAG_SECONDS = 0x08
+_TAG_NANOS = 0x10
+# Members of IngestWithConfigDataChannelValue.
+_STRING, _DOUBLE, _FLOAT, _BOOL, _INT_32, _UINT_32 = 1, 2, 3, 4, 5, 6
+_INT_64, _UINT_64, _BIT_FIELD, _ENUM, _BYTES = 7, 8, 9, 10, 12
+_TAG_EMPTY = 0x5A
+
+
+def _compiled(function: Callable[..., Any]) -> Any:  # noqa: ANN401 (Numba's type)
+    return numba.njit(nogil=True, cache=True)(function)
+
+
+@_compiled
+def count_frames(data: Bytes, message_bytes_max: int) -> tuple[int, int, bool]:
+    """Count whole frames: how many, how many bytes, and whether a bad prefix follows them."""
+    count = 0
+    at = 0
+    while at + _PREFIX_BYTES <= len(data):
+        length = (
+            (np.int64(data[at + 1]) << 24)
+            | (np.int64(data[at + 2]) << 16)
+            | (np.int64(data[at + 3]) << 8)
+            | np.int64(data[at + 4])
+        )
+        if data[at] != 0 or length > message_bytes_max:
+            return count, at, True
+        end = at + _PREFIX_BYTES + length
+        if end > len(data):
+            break
+        count += 1
+        at = end
+    return count, at, False
+
+
+@_compiled
+def split_frames(data: Bytes, starts: Ints, ends: Ints) -> None:
+    """Say where the first `len(starts)` messages lie; `count_frames` found them whole."""
+    at = 0
+    for index in range(len(starts)):
+        length = (
+            (np.int64(data[at + 1]) << 24)
+            | (np.int64(data[at + 2]) << 16)
+            | (np.int64(data[at + 3]) << 8)
+            | np.int64(data[at + 4])
+        )
+        starts[index] = at + _PREFIX_BYTES
+        at += _PREFIX_BYTES + length
+        ends[index] = at
+
+
+@_compiled
+def _varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
+    """The varint at a place, and the place behind it; -1 if it is cut off or too long."""
+    value = np.uint64(0)
+    for index in range(_VARINT_BYTES_MAX):
+        if at >= end:
+            return value, -1
+        byte = np.uint64(data[at])
+        at += 1
+        value |= (byte & np.uint64(0x7F)) << np.uint64(7 * index)
+        if byte < np.uint64(0x80):
+            if index == _VARINT_BYTES_MAX - 1 and byte > np.uint64(1):
+                return value, -1
+            return value, at
+    return value, -1
+
+
+@_compiled
+def _extent(data: Bytes, at: int, end: int) -> tuple[int, int]:
+    """Start and end of a length-delimited field whose length is at a place; -1 if it is cut off."""
+    if at < end and data[at] < 0x80:
+        start = at + 1
+        length = np.uint64(data[at])
+    else:
+        length, start = _varint(data, at, end)
+        if start < 0:
+            return -1, -1
+    if length > np.uint64(end - start):
+        return -1, -1
+    return start, start + np.int64(length)
+
+
+@_compiled
+def _is_utf8(data: Bytes, start: int, end: int) -> bool:
+    """Whether bytes are UTF-8: no surrogates, no overlong forms, nothing above U+10FFFF."""
+    at = start
+    while at < end:
+        first = np.int64(data[at])
+        if first < 0x80:
+            at += 1
+            continue
+        low = 0x80
+        high = 0xBF
+        if 0xC2 <= first <= 0xDF:
+            more = 1
+        elif 0xE0 <= first <= 0xEF:
+            more = 2
+            if first == 0xE0:
+                low = 0xA0
+            elif first == 0xED:
+                high = 0x9F
+        elif 0xF0 <= first <= 0xF4:
+            more = 3
+            if first == 0xF0:
+                low = 0x90
+            elif first == 0xF4:
+                high = 0x8F
+        else:
+            return False
+        if at + more >= end:
+            return False
+        if data[at + 1] < low or data[at + 1] > high:
+            return False
+        for index in range(2, more + 1):
+            if data[at + index] < 0x80 or data[at + index] > 0xBF:
+                return False
+        at += more + 1
+    return True
+
+
+@_compiled
+def _timestamp_ns(data: Bytes, start: int, end: int) -> tuple[int, bool]:
+    """Nanoseconds of a Timestamp, and whether it was understood and is in range."""
+    seconds = np.int64(0)
+    nanos = np.int64(0)
+    at = start
+    while at < end:
+        tag = data[at]
+        if tag != _TAG_SECONDS and tag != _TAG_NANOS:
+            return 0, False
+        value, at = _varint(data, at + 1, end)
+        if at < 0:
+            return 0, False
+        if tag == _TAG_SECONDS:
+            if value < np.uint64(1 << 63):
+                seconds = np.int64(value)
+            else:
+                seconds = -np.int64(~value) - 1
+        elif value >= np.uint64(_NS_PER_S):
+            return 0, False
+        else:
+            nanos = np.int64(value)
+    if seconds < SECONDS_MIN or seconds > SECONDS_MAX:
+        return 0, False
+    return seconds * _NS_PER_S + nanos, True
+
+
+@_compiled
+def scan_messages(data: Bytes, starts: Ints, ends: Ints, scan: Ints) -> None:
+    """Find out what each message says of itself, and where its values lie."""
+    for index in range(len(starts)):
+        row = scan[index]
+        row[:] = 0
+        at = starts[index]
+        end = ends[index]
+        timed = False
+        understood = True
+        while at < end and understood:
+            tag = data[at]
+            if tag == _TAG_VALUE:
+                # All values in one go: they are one behind the other, or the message is unusual.
+                understood = row[VALUES] == 0
+                row[VALUES_START] = at
+                count = 0
+                while at < end and data[at] == _TAG_VALUE:
+                    start, at = _extent(data, at + 1, end)
+                    if at < 0:
+                        understood = False
+                        break
+                    count += 1
+                row[VALUES_END] = at
+                row[VALUES] = count
+                if at < 0:
+                    break
+            elif tag == _TAG_END_STREAM:
+                _, at = _varint(data, at + 1, end)
+                if at < 0:
+                    understood = False
+                    break
+            elif tag in (_TAG_CONFIG, _TAG_FLOW, _TAG_TIMESTAMP, _TAG_RUN, _TAG_ORGANIZATION):
+                start, at = _extent(data, at + 1, end)
+                if at < 0:
+                    understood = False
+                elif tag == _TAG_TIMESTAMP:
+                    row[TIMESTAMP_NS], understood = _timestamp_ns(data, start, at)
+                    understood = understood and not timed
+                    timed = True
+                else:
+                    understood = _is_utf8(data, start, at)
+                    if tag == _TAG_CONFIG:
+                        row[CONFIG_START], row[CONFIG_END] = start, at
+                    elif tag == _TAG_FLOW:
+                        row[FLOW_START], row[FLOW_END] = start, at
+                    elif tag == _TAG_RUN:
+                        row[RUN_START], row[RUN_END] = start, at
+            else:
+                understood = False
+        row[UNDERSTOOD] = understood and timed
+
+
+@_compiled
+def _equal(data: Bytes, start: int, end: int, other_start: int, other_end: int) -> bool:
+    if end - start != other_end - other_start:
+        return False
+    for index in range(end - start):
+        if data[start + index] != data[other_start + index]:
+            return False
+    return True
+
+
+@_compiled
+def _same_flow(data: Bytes, row: Ints, other: Ints) -> bool:
+    return (
+        _equal(data, row[CONFIG_START], row[CONFIG_END], other[CONFIG_START], other[CONFIG_END])
+        and _equal(data, row[FLOW_START], row[FLOW_END], other[FLOW_START], other[FLOW_END])
+        and _equal(data, row[RUN_START], row[RUN_END], other[RUN_START], other[RUN_END])
+    )
+
+
+@_compiled
+def _hash(data: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
+    """FNV-1a, 64 bits."""
+    value = seed
+    for index in range(start, end):
+        value = (value ^ np.uint64(data[index])) * np.uint64(0x100000001B3)
+    return value
+
+
+@_compiled
+def group_messages(
+    data: Bytes, scan: Ints, group_of: Ints, first_of_group: Ints, size_of_group: Ints, table: Ints
+) -> int:
+    """Give messages of one config, flow and run the same group number; return how many there are.
+
+    Args:
+        data: The frames.
+        scan: What `scan_messages` found.
+        group_of: Filled with each message's group; -1 for messages that were not understood.
+        first_of_group: Filled with the number of each group's first message.
+        size_of_group: Filled with the number of each group's messages.
+        table: Work space, filled with -1; a power of two at least twice the number of messages.
+    """
+    groups = 0
+    previous = -1
+    mask = np.uint64(len(table) - 1)
+    for index in range(len(scan)):
+        row = scan[index]
+        if not row[UNDERSTOOD]:
+            group_of[index] = -1
+            continue
+        if previous >= 0 and _same_flow(data, row, scan[previous]):
+            group = group_of[previous]
+        else:
+            value = _hash(data, row[CONFIG_START], row[CONFIG_END], np.uint64(0xCBF29CE484222325))
+            value = _hash(data, row[FLOW_START], row[FLOW_END], value ^ np.uint64(0xFF))
+            value = _hash(data, row[RUN_START], row[RUN_END], value ^ np.uint64(0xFF))
+            slot = np.int64((value ^ (value >> np.uint64(32))) & mask)
+            while table[slot] >= 0 and not _same_flow(data, row, scan[first_of_group[table[slot]]]):
+                slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
+            group = table[slot]
+            if group < 0:
+                group = groups
+                table[slot] = group
+                first_of_group[group] = index
+                size_of_group[group] = 0
+                groups += 1
+        group_of[index] = group
+        size_of_group[group] += 1
+        previous = index
+    return groups
+
+
+@_compiled
+def _value(data: Bytes, at: int, end: int, field: int) -> tuple[np.uint64, bool]:
+    """The word of a value that must be exactly one field, of fixed width or a varint."""
+    word = np.uint64(0)
+    if field == _DOUBLE:
+        if end - at != 9 or data[at] != 0x11:
+            return word, False
+        word = (
+            np.uint64(data[at + 1])
+            | np.uint64(data[at + 2]) << np.uint64(8)
+            | np.uint64(data[at + 3]) << np.uint64(16)
+            | np.uint64(data[at + 4]) << np.uint64(24)
+            | np.uint64(data[at + 5]) << np.uint64(32)
+            | np.uint64(data[at + 6]) << np.uint64(40)
+            | np.uint64(data[at + 7]) << np.uint64(48)
+            | np.uint64(data[at + 8]) << np.uint64(56)
+        )
+        return word, True
+    if field == _FLOAT:
+        if end - at != 5 or data[at] != 0x1D:
+            return word, False
+        word = (
+            np.uint64(data[at + 1])
+            | np.uint64(data[at + 2]) << np.uint64(8)
+            | np.uint64(data[at + 3]) << np.uint64(16)
+            | np.uint64(data[at + 4]) << np.uint64(24)
+        )
+        return word, True
+    if data[at] != field << 3:
+        return word, False
+    word, at = _varint(data, at + 1, end)
+    if at != end:
+        return word, False
+    if field == _BOOL:
+        word = np.uint64(word != np.uint64(0))
+    elif field in (_UINT_32, _ENUM):
+        word &= np.uint64(0xFFFFFFFF)
+    elif field == _INT_32:
+        word &= np.uint64(0xFFFFFFFF)
+        if word >= np.uint64(0x80000000):
+            word |= np.uint64(0xFFFFFFFF00000000)
+    return word, True
+
+
+@_compiled
+def fill_columns(
+    data: Bytes,
+    scan: Ints,
+    group_of: Ints,
+    groups: Ints,
+    fields: Bytes,
+    timestamps_ns: Ints,
+    words: NDArray[np.uint64],
+    present: NDArray[np.bool_],
+    heap: Bytes,
+) -> None:
+    """Write the values of all messages into the columns of their groups.
+
+    A message that does not fit its group's channels takes no row, and loses its `UNDERSTOOD`.
+    """
+    for index in range(len(scan)):
+        if group_of[index] < 0:
+            continue
+        row = scan[index]
+        group = groups[group_of[index]]
+        channels = group[CHANNELS]
+        if row[VALUES] != channels:
+            row[UNDERSTOOD] = 0
+            continue
+        cell = group[CELLS_START] + group[ROWS]
+        heap_at = group[HEAP_START] + group[HEAP_BYTES]
+        at = row[VALUES_START]
+        end = row[VALUES_END]
+        fits = True
+        for channel in range(channels):
+            start, at = _extent(data, at + 1, end)
+            field = np.int64(fields[group[FIELDS_START] + channel])
+            word = np.uint64(0)
+            if start == at or (
+                data[start] == _TAG_EMPTY and at - start == 2 and data[start + 1] == 0
+            ):
+                present[cell] = False
+            elif field in (_STRING, _BIT_FIELD, _BYTES):
+                if data[start] != field << 3 | 2:
+                    fits = False
+                    break
+                text, text_end = _extent(data, start + 1, at)
+                if text_end != at or (field == _STRING and not _is_utf8(data, text, text_end)):
+                    fits = False
+                    break
+                length = text_end - text
+                for offset in range(length):
+                    heap[heap_at + offset] = data[text + offset]
+                word = np.uint64(heap_at - group[HEAP_START]) << np.uint64(32) | np.uint64(length)
+                heap_at += length
+                present[cell] = True
+            else:
+                word, fits = _value(data, start, at, field)
+                if not fits:
+                    break
+                present[cell] = True
+            words[cell] = word
+            cell += group[ROWS_MAX]
+        if fits:
+            timestamps_ns[group[ROWS_START] + group[ROWS]] = row[TIMESTAMP_NS]
+            group[ROWS] += 1
+            group[HEAP_BYTES] = heap_at - group[HEAP_START]
+        else:
+            row[UNDERSTOOD] = 0

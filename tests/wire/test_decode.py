@@ -1,0 +1,377 @@
+"""What the decoder makes of messages equals what the protobuf library makes of them."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest as Request
+from sift_wire import kernels
+from sift_wire.columns import DataType, FlowLayout, FlowRows
+from sift_wire.decode import UnknownFlowError, decode
+from sift_wire.frames import Frames
+
+if TYPE_CHECKING:
+    import random
+
+MEMBERS = {
+    DataType.DOUBLE: "double",
+    DataType.STRING: "string",
+    DataType.ENUM: "enum",
+    DataType.BIT_FIELD: "bit_field",
+    DataType.BOOL: "bool",
+    DataType.FLOAT: "float",
+    DataType.INT_32: "int32",
+    DataType.UINT_32: "uint32",
+    DataType.INT_64: "int64",
+    DataType.UINT_64: "uint64",
+    DataType.BYTES: "bytes",
+}
+ALL_TYPES = tuple(MEMBERS)
+LAYOUTS = {
+    ("config", "all"): FlowLayout("all", tuple(MEMBERS.values()), ALL_TYPES),
+    ("config", "one"): FlowLayout("one", ("x",), (DataType.DOUBLE,)),
+    ("config", "none"): FlowLayout("none", (), ()),
+    ("öther", "one"): FlowLayout("one", ("logs",), (DataType.STRING,)),
+}
+NS_PER_S = 1_000_000_000
+
+
+def layout_of(config: str, flow: str) -> FlowLayout:
+    try:
+        return LAYOUTS[config, flow]
+    except KeyError:
+        raise UnknownFlowError(f"no flow {flow!r} in {config!r}") from None
+
+
+def value_of(rows: FlowRows, channel: int, row: int) -> Any:
+    """A value as Python shows it; floating point as its bits, so that NaN equals itself."""
+    if not rows.present[channel, row]:
+        return None
+    word = int(rows.words[channel, row])
+    data_type = rows.layout.data_types[channel]
+    if data_type.is_variable_width:
+        text = rows.heap[word >> 32 : (word >> 32) + (word & 0xFFFFFFFF)]
+        return text.decode() if data_type is DataType.STRING else text
+    if data_type in (DataType.INT_32, DataType.INT_64):
+        return word - 2**64 if word >= 2**63 else word
+    if data_type is DataType.BOOL:
+        return bool(word)
+    return word
+
+
+def expected_value(value: Any, data_type: DataType) -> Any:
+    member = value.WhichOneof("type")
+    if member in (None, "empty"):
+        return None
+    got = getattr(value, member)
+    if data_type is DataType.DOUBLE:
+        return struct.unpack("<Q", struct.pack("<d", got))[0]
+    if data_type is DataType.FLOAT:
+        # The bits as they were sent: Python's double would lose a signalling NaN.
+        return struct.unpack("<I", value.SerializeToString()[1:5])[0]
+    return got
+
+
+Row = tuple[str, str, str, int, tuple[Any, ...]]
+
+
+def rows_of(batches: list) -> list[Row]:
+    return [
+        (
+            batch.ingestion_config_id,
+            batch.flow_name,
+            batch.rows.run_id,
+            int(batch.rows.timestamps_ns[row]),
+            tuple(value_of(batch.rows, c, row) for c in range(len(batch.rows.words))),
+        )
+        for batch in batches
+        for row in range(len(batch.rows.timestamps_ns))
+    ]
+
+
+def expected_row(data: bytes) -> Row | None:
+    """The row of a message, or None if it does not fit; by the protobuf library alone."""
+    try:
+        request = Request.FromString(data)
+    except DecodeError:
+        return None
+    layout = LAYOUTS.get((request.ingestion_config_id, request.flow))
+    timestamp = request.timestamp
+    if (
+        layout is None
+        or not request.HasField("timestamp")
+        or not 0 <= timestamp.nanos < NS_PER_S
+        or not kernels.SECONDS_MIN <= timestamp.seconds <= kernels.SECONDS_MAX
+        or len(request.channel_values) != len(layout.data_types)
+        or any(
+            value.WhichOneof("type") not in (None, "empty", MEMBERS[data_type])
+            for value, data_type in zip(request.channel_values, layout.data_types, strict=True)
+        )
+    ):
+        return None
+    return (
+        request.ingestion_config_id,
+        request.flow,
+        request.run_id,
+        timestamp.seconds * NS_PER_S + timestamp.nanos,
+        tuple(
+            expected_value(value, data_type)
+            for value, data_type in zip(request.channel_values, layout.data_types, strict=True)
+        ),
+    )
+
+
+def check(messages: list[bytes]) -> None:
+    decoded = decode(Frames.from_messages(messages), layout_of)
+    expected = [expected_row(message) for message in messages]
+    assert sorted(rows_of(decoded.batches), key=repr) == sorted(
+        (row for row in expected if row is not None), key=repr
+    )
+    assert [each.index for each in decoded.rejected] == [
+        index for index, row in enumerate(expected) if row is None
+    ]
+    assert decoded.n_messages == len(messages)
+
+
+VALUES = {
+    DataType.DOUBLE: st.floats(width=64),
+    DataType.FLOAT: st.floats(width=32),
+    DataType.STRING: st.text(max_size=20),
+    DataType.ENUM: st.integers(0, 2**32 - 1),
+    DataType.BIT_FIELD: st.binary(max_size=5),
+    DataType.BYTES: st.binary(max_size=200),
+    DataType.BOOL: st.booleans(),
+    DataType.INT_32: st.integers(-(2**31), 2**31 - 1),
+    DataType.UINT_32: st.integers(0, 2**32 - 1),
+    DataType.INT_64: st.integers(-(2**63), 2**63 - 1),
+    DataType.UINT_64: st.integers(0, 2**64 - 1),
+}
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Request:
+    """A message that fits its flow, mostly; never one that ends its stream."""
+    config, flow = draw(st.sampled_from([*LAYOUTS, ("config", "unknown"), ("nobody", "one")]))
+    request = Request(
+        ingestion_config_id=config,
+        flow=flow,
+        run_id=draw(st.sampled_from(["", "run", "läufer"])),
+        organization_id=draw(st.sampled_from(["", "org"])),
+    )
+    if draw(st.integers(0, 9)):
+        request.timestamp.seconds = draw(
+            st.sampled_from([0, 1, -1, kernels.SECONDS_MIN, kernels.SECONDS_MAX, 2**62, -(2**63)])
+            | st.integers(-(10**10), 10**10)
+        )
+        request.timestamp.nanos = draw(
+            st.sampled_from([0, 1, NS_PER_S - 1, NS_PER_S, -1]) | st.integers(0, NS_PER_S - 1)
+        )
+    layout = LAYOUTS.get((config, flow), LAYOUTS["config", "one"])
+    for data_type in layout.data_types:
+        value = request.channel_values.add()
+        kind = draw(st.integers(0, 20))
+        if kind == 0:
+            data_type = draw(st.sampled_from(ALL_TYPES))  # noqa: PLW2901
+        if kind == 1:
+            value.empty.SetInParent()
+        elif kind > 2:
+            setattr(value, MEMBERS[data_type], draw(VALUES[data_type]))
+    if draw(st.integers(0, 20)) == 0:
+        request.channel_values.add()
+    return request
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(requests(), max_size=12))
+def test_rows_equal_what_the_library_reads(messages: list[Request]):
+    """All types, extremes, partial rows, several flows, configs and runs, in one go."""
+    check([message.SerializeToString() for message in messages])
+
+
+UNKNOWN_FIELDS = [
+    b"\x40\x07",  # 8: varint
+    b"\x49" + b"x" * 8,  # 9: fixed 64
+    b"\x52\x02hi",  # 10: length-delimited
+    b"\x5b\x08\x01\x5c",  # 11: a group
+    b"\xfa\x07\x00",  # 127: length-delimited, empty
+    b"\x08\x01",  # 1, which is the config, as a varint
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(requests(), min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_any_order_of_fields_is_understood(messages: list[Request], rng: random.Random):
+    """Fields may come in any order, several times, split, and with unknown ones in between."""
+    shuffled = []
+    for message in messages:
+        pieces = list(rng.sample(UNKNOWN_FIELDS, rng.randint(0, 3)))
+        for name in ("ingestion_config_id", "flow", "run_id", "organization_id"):
+            pieces += [
+                Request(**{name: text}).SerializeToString()
+                for text in rng.choice([[getattr(message, name)], ["old", getattr(message, name)]])
+            ]
+        if message.HasField("timestamp"):
+            pieces += [
+                Request(timestamp={"seconds": message.timestamp.seconds}).SerializeToString(),
+                Request(timestamp={"nanos": message.timestamp.nanos}).SerializeToString(),
+            ]
+        rng.shuffle(pieces)
+        for value in message.channel_values:
+            piece = Request(channel_values=[value]).SerializeToString()
+            pieces.insert(rng.randint(0, len(pieces)), piece)
+        shuffled.append(b"".join(pieces))
+    check(shuffled)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(requests(), min_size=1, max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_damaged_messages_are_judged_as_the_library_does(
+    messages: list[Request], rng: random.Random
+):
+    """Bytes flipped, cut, doubled: accepted or rejected exactly as the library would."""
+    damaged = []
+    for message in messages:
+        data = bytearray(message.SerializeToString())
+        for _ in range(rng.randint(1, 3)):
+            place = rng.randrange(len(data) + 1)
+            match rng.randrange(4):
+                case 0:
+                    data[place : place + 1] = bytes([rng.randrange(256)])
+                case 1:
+                    del data[place:]
+                case 2:
+                    data[place:place] = data[: rng.randrange(len(data) + 1)]
+                case _:
+                    data[place:place] = rng.randbytes(rng.randrange(4))
+        damaged.append(bytes(data))
+    # The flag that ends the stream may have come up; this test is about the others.
+    kept = [each for each in damaged if not ends_stream(each)]
+    check(kept)
+
+
+def ends_stream(data: bytes) -> bool:
+    try:
+        return Request.FromString(data).end_stream_on_validation_error
+    except DecodeError:
+        return False
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(requests(), max_size=5))
+def test_the_plain_python_run_agrees(messages: list[Request]):
+    """The kernels are ordinary functions first; compiled or not, they find the same."""
+    frames = Frames.from_messages([message.SerializeToString() for message in messages])
+    data = np.frombuffer(frames.buffer, np.uint8)
+    compiled = np.zeros((len(frames), kernels.SCAN_COLUMNS), np.int64)
+    plain = compiled.copy()
+    kernels.scan_messages(data, frames.starts, frames.ends, compiled)
+    kernels.scan_messages.py_func(data, frames.starts, frames.ends, plain)
+    assert plain.tolist() == compiled.tolist()
+    assert kernels.count_frames.py_func(data, 10**6) == kernels.count_frames(data, 10**6)
+
+
+def base(flow: str = "one") -> Request:
+    request = Request(ingestion_config_id="config", flow=flow)
+    request.timestamp.seconds = 1
+    request.channel_values.add().double = 1.5
+    return request
+
+
+def edited(**changes: Any) -> Request:
+    request = base(changes.pop("flow", "one"))
+    for name, value in changes.items():
+        if name == "clear":
+            request.ClearField(value)
+        elif name == "nanos":
+            request.timestamp.nanos = value
+        elif name == "seconds":
+            request.timestamp.seconds = value
+        else:
+            setattr(request.channel_values[0], name, value)
+    return request
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (edited(flow="redings"), "no flow 'redings' in 'config'"),
+        (edited(clear="timestamp"), "flow 'one': the message has no timestamp"),
+        (edited(nanos=-5), "flow 'one': the timestamp has -5 nanos; they are 0 to 999999999"),
+        (
+            edited(seconds=2**40),
+            "flow 'one': the timestamp, 1099511627776 s after 1970, is not between the years 1677"
+            " and 2262",
+        ),
+        (
+            edited(clear="channel_values"),
+            "flow 'one': the message has 0 values, but the flow has 1 channels; a channel without"
+            " a value is sent as an empty value",
+        ),
+        (
+            edited(string="high"),
+            "flow 'one', channel 'x': the value 'high' is sent as 'string', but the channel's data"
+            " type is DOUBLE",
+        ),
+    ],
+)
+def test_a_rejection_names_flow_channel_and_value(request_: Request, reason: str):
+    """Every way not to fit has its sentence."""
+    decoded = decode(Frames.from_messages([request_.SerializeToString()]), layout_of)
+    assert [each.reason for each in decoded.rejected] == [reason]
+
+
+def test_bytes_that_are_no_message_say_so():
+    """Garbage is rejected in words as well, and never ends a stream."""
+    (rejected,) = decode(Frames.from_messages([b"\xff\xff"]), layout_of).rejected
+    assert "2 bytes is no IngestWithConfigDataStreamRequest" in rejected.reason
+    assert not rejected.ends_stream
+
+
+def test_a_message_that_ends_the_stream_hides_what_is_behind_it():
+    """Rows and rejections before it count; nothing behind it does."""
+    fits, misfit, ends = base(), edited(string="x"), edited(string="y")
+    ends.end_stream_on_validation_error = True
+    messages = [fits, misfit, fits, ends, fits, misfit]
+    frames = Frames.from_messages([message.SerializeToString() for message in messages])
+    decoded = decode(frames, layout_of)
+    assert len(rows_of(decoded.batches)) == 2
+    assert [(each.index, each.ends_stream) for each in decoded.rejected] == [(1, False), (3, True)]
+    assert decoded.n_messages == 4
+
+
+def test_messages_that_do_not_fit_a_wide_flow_ask_for_no_memory():
+    """A thousand empty messages to a flow of 100,000 channels allocate nothing for its cells."""
+    wide = FlowLayout("wide", tuple(map(str, range(100_000))), (DataType.DOUBLE,) * 100_000)
+    request = Request(flow="wide")
+    request.timestamp.seconds = 1
+    frames = Frames.from_messages([request.SerializeToString()] * 1000)
+    decoded = decode(frames, lambda *_: wide)
+    assert len(decoded.rejected) == 1000
+    assert not decoded.batches
+
+
+def test_many_flows_interleave():
+    """A thousand flows in turn come out as a thousand batches, each with its rows in order."""
+    layouts = {
+        f"flow {i}": FlowLayout(f"flow {i}", ("x",), (DataType.DOUBLE,)) for i in range(1000)
+    }
+    messages = []
+    for row in range(3):
+        for flow in layouts:
+            request = base(flow)
+            request.timestamp.nanos = row
+            messages.append(request.SerializeToString())
+    decoded = decode(Frames.from_messages(messages), lambda _, flow: layouts[flow])
+    assert [batch.flow_name for batch in decoded.batches] == list(layouts)
+    assert all(batch.rows.timestamps_ns.tolist() == [NS_PER_S, NS_PER_S + 1, NS_PER_S + 2]
+               for batch in decoded.batches)  # fmt: skip
