@@ -9,9 +9,12 @@ from contextlib import closing
 
 import pytest
 from sqlalchemy import insert, text, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateTable
 
 from sift_server.catalog import (
+    CHANNEL_FIELDS,
     Attributes,
     CatalogSchemaError,
     ListRequest,
@@ -19,8 +22,11 @@ from sift_server.catalog import (
     RunDraft,
     tables,
 )
+from sift_server.catalog.assets import ASSET_FIELDS
 from sift_server.catalog.database import Database
-from sift_server.errors import AlreadyExistsError
+from sift_server.catalog.filters import where
+from sift_server.catalog.runs import RUN_FIELDS
+from sift_server.errors import AlreadyExistsError, ResourceExhaustedError
 from support.catalogs import flow_of, open_catalog
 
 
@@ -126,3 +132,40 @@ def test_what_returned_survives_a_kill(tmp_path):
         assert [run.draft.name for run in catalog.runs.list(ListRequest()).items] == ["kept"]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_writer_does_not_wait_for_ever(tmp_path, monkeypatch):
+    """When others write too long, the caller is told so."""
+    monkeypatch.setattr("sift_server.catalog.database.WRITE_WAIT_MS", 10)
+
+    def write(database: Database) -> None:
+        with database.write():
+            pass
+
+    with (
+        closing(Database.open(tmp_path / "catalog.sqlite")) as database,
+        database.write(),
+        pytest.raises(ResourceExhaustedError, match="busy with other changes for 10 ms"),
+    ):
+        write(database)
+
+
+FILTERS = (
+    (
+        RUN_FIELDS,
+        """name.matches('a') && !is_archived && tag_name in ['a'] && metadata.a > 5
+        && duration > duration('5s') && size(name) > 3 && stop_time.getFullYear() == 2026""",
+    ),
+    (ASSET_FIELDS, "name_lower == 'a' && archived_date == null"),
+    (CHANNEL_FIELDS, "active && name in ['a', 'b'] || is_archived == true"),
+)
+
+
+def test_tables_and_filters_can_be_said_to_postgresql():
+    """Nothing in them is of SQLite alone."""
+    dialect = postgresql.dialect()
+    for table in tables.metadata.sorted_tables:
+        assert str(CreateTable(table).compile(dialect=dialect))
+    for fields, text_ in FILTERS:
+        assert str(where(text_, fields, 0).compile(dialect=dialect))
+    assert "BIGSERIAL" in str(CreateTable(tables.runs).compile(dialect=dialect))

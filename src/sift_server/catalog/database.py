@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, create_engine, event, insert, inspect, make_url, select
 
 from sift_server.catalog import tables
+from sift_server.errors import ResourceExhaustedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,10 @@ CONNECTIONS_MAX = 16
 
 CONNECTION_WAIT_MS = 30_000
 """How long a thread waits for a connection."""
+
+
+WRITE_WAIT_MS = 30_000
+"""How long a thread waits for other threads that write."""
 
 
 class CatalogSchemaError(RuntimeError):
@@ -81,9 +86,20 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Run a with-block as one transaction: all of it is on disk at its end, or none."""
-        with self._writing, self._writer.begin() as connection:
-            yield connection
+        """Run a with-block as one transaction: all of it is on disk at its end, or none.
+
+        Raises:
+            ResourceExhaustedError: Others have been writing for `WRITE_WAIT_MS`.
+        """
+        if not self._writing.acquire(timeout=WRITE_WAIT_MS / 1_000):
+            raise ResourceExhaustedError(
+                f"the catalog was busy with other changes for {WRITE_WAIT_MS:,} ms; try again"
+            )
+        try:
+            with self._writer.begin() as connection:
+                yield connection
+        finally:
+            self._writing.release()
 
     def close(self) -> None:
         """Close all connections."""

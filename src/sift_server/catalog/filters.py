@@ -119,9 +119,7 @@ class _Translator:
             return self._matches(node)
         return self._compare("==", self._operand(node), _Operand(Kind.BOOL, True, "true", True))
 
-    def _compare(  # noqa: PLR0911 - one a kind of operand
-        self, sign: str, left: _Operand, right: _Operand
-    ) -> Condition:
+    def _compare(self, sign: str, left: _Operand, right: _Operand) -> Condition:
         if left.is_literal and not right.is_literal:
             sign, left, right = _FLIPPED[sign], right, left
         if sign == "!=":

@@ -1,0 +1,49 @@
+"""What all services have in common."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from google.protobuf import descriptor_pool
+
+from sift_server.api.services import services
+
+SERVICES = {
+    "sift.ping.v1.PingService",
+    "sift.ingestion_configs.v1.IngestionConfigService",
+    "sift.ingestion_configs.v2.IngestionConfigService",
+    "sift.assets.v1.AssetService",
+    "sift.runs.v2.RunService",
+    "sift.rules.v1.RuleService",
+    "sift.channels.v2.ChannelService",
+    "sift.channels.v3.ChannelService",
+    "sift.data.v2.DataService",
+}
+
+
+@pytest.fixture
+def listed(catalog) -> list[object]:
+    """All services; none of them reads while it is made."""
+    return services(catalog, None)
+
+
+def test_every_service_is_listed_once(listed):
+    """Those that the server is meant to have."""
+    assert sorted(service.SERVICE_NAME for service in listed) == sorted(SERVICES)
+
+
+def test_every_method_is_one_of_its_service(listed):
+    """A public method that no call reaches would be a mistake in its name."""
+    for service in listed:
+        descriptor = descriptor_pool.Default().FindServiceByName(service.SERVICE_NAME)
+        known = {_snake(method.name) for method in descriptor.methods}
+        methods = {
+            name for name in dir(service) if name[0].islower() and callable(getattr(service, name))
+        }
+        assert methods
+        assert methods <= known, service.SERVICE_NAME
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=.)([A-Z])", r"_\1", name).lower()
