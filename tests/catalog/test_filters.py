@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sift_server.catalog import Attributes, ListRequest, RunDraft
 from sift_server.catalog.cel import FILTER_CHARS_MAX, FILTER_DEPTH_MAX
@@ -232,6 +234,58 @@ def test_what_is_no_filter_is_refused(runs, text, said):
     """INVALID_ARGUMENT, and a sentence that says what of it and what can be filtered."""
     with pytest.raises(InvalidArgumentError, match=said):
         runs.runs.list(ListRequest(filter=text))
+
+
+ATOMS = [
+    (f"client_key {sign} 'key-1'", lambda draft, compare=compare: compare(draft.client_key))
+    for sign, compare in {
+        "==": lambda key: key == "key-1",
+        "!=": lambda key: key != "key-1",
+        "<=": lambda key: key is not None and key <= "key-1",
+        ">": lambda key: key is not None and key > "key-1",
+    }.items()
+] + [
+    (
+        "stop_time > start_time",
+        lambda draft: bool(draft.stop_ns) and draft.stop_ns > draft.start_ns,
+    ),
+    ("client_key.contains('2')", lambda draft: "2" in (draft.client_key or "")),
+    ("tag_name == 'test'", lambda draft: "test" in draft.attributes.tags),
+    (
+        "metadata.temperature < 0",
+        lambda draft: dict(draft.attributes.metadata).get("temperature", 1) < 0,
+    ),
+    ("is_archived", lambda draft: draft.archived_ns is not None),
+    ("true", lambda draft: True),
+]
+
+
+def _combined(children):
+    return st.one_of(
+        children.map(lambda one: (f"!({one[0]})", lambda draft: not one[1](draft))),
+        st.tuples(children, children).map(
+            lambda two: (
+                f"({two[0][0]} && {two[1][0]})",
+                lambda draft: two[0][1](draft) and two[1][1](draft),
+            )
+        ),
+        st.tuples(children, children).map(
+            lambda two: (
+                f"({two[0][0]} || {two[1][0]})",
+                lambda draft: two[0][1](draft) or two[1][1](draft),
+            )
+        ),
+    )
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.recursive(st.sampled_from(ATOMS), _combined, max_leaves=8))
+def test_conditions_are_true_or_false_however_they_are_combined(runs, filter_):
+    """A missing value never makes a row vanish from both a filter and its negation."""
+    text, predicate = filter_
+    assert names(runs, text) == [draft.name for draft in RUNS if predicate(draft)]
 
 
 def test_long_filters_are_answered(runs):

@@ -102,7 +102,7 @@ class _Translator:
         self._operations_left = FILTER_OPERATIONS_MAX
         self._items_left = FILTER_LIST_ITEMS_MAX
 
-    def condition(self, node: cel.Node) -> Condition:  # noqa: PLR0911 - one a kind of node
+    def condition(self, node: cel.Node) -> Condition:
         """Translate what is to be true or false."""
         self._count_operation()
         if isinstance(node, cel.Every):
