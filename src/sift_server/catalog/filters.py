@@ -254,7 +254,8 @@ class _Translator:
     def _negative(self, operand: _Operand) -> _Operand:
         if not operand.is_literal or operand.kind not in (Kind.NUMBER, Kind.DURATION):
             raise self._error(f"can't negate {operand.written}")
-        return replace(operand, value=-operand.value, written=f"-{operand.written}")
+        written = f"-{operand.written}"
+        return replace(operand, value=in_64_bits(-operand.value, written), written=written)
 
     def _sum(self, sign: str, left: _Operand, right: _Operand) -> _Operand:
         kind = _SUMS.get((left.kind, right.kind))
@@ -267,7 +268,7 @@ class _Translator:
             raise self._error(f"can't compute {written}")
         value = left.value + right.value if sign == "+" else left.value - right.value
         is_literal = left.is_literal and right.is_literal
-        if is_literal and kind is not Kind.NUMBER:
+        if is_literal:
             value = in_64_bits(value, written)
         return _Operand(
             kind, value, written, is_literal, is_nullable=left.is_nullable or right.is_nullable
@@ -439,7 +440,7 @@ def _guarded(left: _Operand, condition: Condition, right: _Operand | None = None
 
 
 def _compare_year(sign: str, column: ColumnElement[int], year: float) -> Condition:
-    if year != int(year):
+    if not float(year).is_integer():
         raise InvalidArgumentError(f"the filter compares a year with {year}, which is none")
     start_ns, next_ns = year_start_ns(int(year)), year_start_ns(int(year) + 1)
     conditions: dict[str, Condition] = {

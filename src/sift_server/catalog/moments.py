@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import TypeVar
 
 from sift_server.catalog.cel import INT_64_MAX, INT_64_MIN, shortened
 from sift_server.errors import InvalidArgumentError
@@ -23,6 +24,8 @@ _UNIT_NS = {
     "us": 1_000,
     "ns": 1,
 }
+N = TypeVar("N", int, float)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -85,15 +88,15 @@ def year_start_ns(year: int) -> int:
     return (datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1) * 1_000_000_000
 
 
-def in_64_bits(nanoseconds: int, text: str) -> int:
-    """Return `nanoseconds` if they can be stored.
+def in_64_bits(number: N, text: str) -> N:
+    """Return `number` if a database can hold it: a float, or an integer of 64 bits.
 
     Raises:
-        InvalidArgumentError: They can't.
+        InvalidArgumentError: It can't.
     """
-    if not INT_64_MIN <= nanoseconds <= INT_64_MAX:
+    if isinstance(number, int) and not INT_64_MIN <= number <= INT_64_MAX:
         raise InvalidArgumentError(
-            f"{shortened(text)} in the filter is outside of what nanoseconds of 64 bits can tell:"
-            " the years 1677 to 2262, and durations of up to 292 years"
+            f"{shortened(text)} in the filter is beyond 64 bits; in nanoseconds, those are the"
+            " years 1677 to 2262, and durations of up to 292 years"
         )
-    return nanoseconds
+    return number
