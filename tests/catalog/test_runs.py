@@ -142,4 +142,5 @@ def test_an_unknown_run_is_not_found(catalog):
         with pytest.raises(NotFoundError, match="'nowhere'"):
             ask("nowhere")
     run = catalog.runs.create(RunDraft("run"))
-    assert catalog.runs.names([run.run_id, "nowhere"]) == {run.run_id: "run"}
+    many = [run.run_id, *[f"nowhere-{number}" for number in range(2_000)]]
+    assert catalog.runs.names(many) == {run.run_id: "run"}

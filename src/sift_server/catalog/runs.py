@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from sift_server.catalog.context import Context
 
+_RUNS_PER_QUERY = 500
+
 _columns = tables.runs.c
 _attributes = AttributeTables("a run", tables.run_tags, tables.run_metadata)
 _duration = Field(Kind.DURATION, _columns.stop_ns - _columns.start_ns, is_nullable=True)
@@ -120,11 +122,17 @@ class Runs:
 
     def names(self, run_ids: Iterable[str]) -> dict[str, str]:
         """Return the names of those runs that are known, by id."""
+        wanted = sorted(set(run_ids))
+        names: dict[str, str] = {}
         with self._context.database.read() as connection:
-            rows = connection.execute(
-                select(_columns.run_id, _columns.name).where(_columns.run_id.in_(list(run_ids)))
-            )
-            return {row.run_id: row.name for row in rows}
+            for start in range(0, len(wanted), _RUNS_PER_QUERY):
+                rows = connection.execute(
+                    select(_columns.run_id, _columns.name).where(
+                        _columns.run_id.in_(wanted[start : start + _RUNS_PER_QUERY])
+                    )
+                )
+                names.update((row.run_id, row.name) for row in rows)
+        return names
 
     def list(self, request: ListRequest) -> Page[Run]:
         """Return a page of the runs; the newest first, if not asked otherwise.

@@ -13,6 +13,7 @@ from sift_server.api.services import (
     assets,
     channels_v2,
     channels_v3,
+    data_v2,
     ingestion_configs_v1,
     ingestion_configs_v2,
     ping,
@@ -38,4 +39,5 @@ def services(catalog: Catalog, reader: PointReader) -> list[object]:
         rules.RuleService(catalog),
         channels_v2.ChannelService(catalog),
         channels_v3.ChannelService(catalog),
+        data_v2.DataService(catalog, reader),
     ]

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sift_wire.columns import DataType
 
 _NS_PER_S = 1_000_000_000
-_INT_64_MIN = -(2**63)
-_INT_64_MAX = 2**63 - 1
+INT_64_MIN = -(2**63)
+INT_64_MAX = 2**63 - 1
 
 
 class _ListMessage(Protocol):
@@ -66,13 +66,31 @@ def from_timestamp(timestamp: Timestamp, name: str) -> int:
     Raises:
         InvalidArgumentError: It is no timestamp, or outside of 1677 to 2262; `name` says which.
     """
-    nanoseconds = timestamp.seconds * _NS_PER_S + timestamp.nanos
-    if not 0 <= timestamp.nanos < _NS_PER_S or not _INT_64_MIN <= nanoseconds <= _INT_64_MAX:
+    nanoseconds = _nanoseconds(timestamp, name)
+    if not INT_64_MIN <= nanoseconds <= INT_64_MAX:
         raise InvalidArgumentError(
-            f"{name} has {timestamp.seconds} seconds and {timestamp.nanos} nanos since 1970; nanos"
-            " go from 0 to 999999999, and the years from 1677 to 2262"
+            f"{name} has {timestamp.seconds} seconds since 1970; times can be stored of the years"
+            " from 1677 to 2262"
         )
     return nanoseconds
+
+
+def clamped_timestamp(timestamp: Timestamp, name: str) -> int:
+    """Nanoseconds since 1970 of a message, or the nearest that can be stored.
+
+    Raises:
+        InvalidArgumentError: It is no timestamp; `name` says which.
+    """
+    return min(max(_nanoseconds(timestamp, name), INT_64_MIN), INT_64_MAX)
+
+
+def _nanoseconds(timestamp: Timestamp, name: str) -> int:
+    if not 0 <= timestamp.nanos < _NS_PER_S:
+        raise InvalidArgumentError(
+            f"{name} has {timestamp.seconds} seconds and {timestamp.nanos} nanos since 1970; nanos"
+            " go from 0 to 999999999"
+        )
+    return timestamp.seconds * _NS_PER_S + timestamp.nanos
 
 
 def update_paths(mask: FieldMask, message: Message, updatable: Collection[str]) -> set[str]:
