@@ -452,3 +452,14 @@ def fill_columns(
             group[HEAP_BYTES] = heap_at - group[HEAP_START]
         else:
             row[UNDERSTOOD] = 0
+
+
+@_compiled
+def gather_bytes(heap: Bytes, words: NDArray[np.uint64], out: Bytes) -> None:
+    """Copy what each word (`start << 32 | length`) points to in a heap, one behind the other."""
+    at = 0
+    for word in words:
+        start = np.int64(word >> np.uint64(32))
+        for offset in range(np.int64(word & np.uint64(0xFFFFFFFF))):
+            out[at] = heap[start + offset]
+            at += 1

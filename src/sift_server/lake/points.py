@@ -1,0 +1,97 @@
+"""Points as arrays, and the kinds of values they have."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sift_wire.columns import DataType
+from sift_wire.kernels import gather_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Kind(enum.IntEnum):
+    """Kind of a value: which column of the table it is in."""
+
+    DOUBLE = 0
+    FLOAT = 1
+    INT64 = 2
+    UINT64 = 3
+    BOOL = 4
+    STRING = 5
+    BYTES = 6
+
+    @property
+    def column(self) -> str:
+        """Name of the table's column."""
+        return f"value_{self.name.lower()}"
+
+
+_KINDS = {
+    DataType.DOUBLE: Kind.DOUBLE,
+    DataType.FLOAT: Kind.FLOAT,
+    DataType.INT_32: Kind.INT64,
+    DataType.INT_64: Kind.INT64,
+    DataType.UINT_32: Kind.INT64,
+    DataType.ENUM: Kind.INT64,
+    DataType.UINT_64: Kind.UINT64,
+    DataType.BOOL: Kind.BOOL,
+    DataType.STRING: Kind.STRING,
+    DataType.BIT_FIELD: Kind.BYTES,
+    DataType.BYTES: Kind.BYTES,
+}
+
+VARIABLE_KINDS = frozenset({Kind.STRING, Kind.BYTES})
+
+
+def kind_of(data_type: DataType) -> Kind:
+    """Kind of the values of a data type."""
+    return _KINDS[data_type]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Points of one channel, in no particular order.
+
+    Attributes:
+        run_ids: The runs that occur, sorted; an empty string stands for 'no run'.
+        runs: int32, shape (points,). Index of each point's run in `run_ids`.
+        timestamps_ns: int64, shape (points,).
+        values: Arrow array, one value a point: uint64 for numbers, holding their bits as
+            `FlowRows.words` does; large_string or large_binary otherwise.
+    """
+
+    run_ids: tuple[str, ...]
+    runs: NDArray[np.int32]
+    timestamps_ns: NDArray[np.int64]
+    values: Any
+
+    def __len__(self) -> int:
+        return len(self.timestamps_ns)
+
+
+def words_to_arrow(kind: Kind, words: NDArray[np.uint64], heap: bytes) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    """Values as `Points` has them: numbers as they are, others gathered from the heap."""
+    if kind not in VARIABLE_KINDS:
+        return pa.array(words)
+    offsets, data = gather(words, heap)
+    kind_type = pa.large_string() if kind is Kind.STRING else pa.large_binary()
+    return pa.Array.from_buffers(
+        kind_type, len(words), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
+
+
+def gather(words: NDArray[np.uint64], heap: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Bytes that words point to in a heap, one behind the other, and where each begins."""
+    lengths = (words & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    offsets = np.zeros(len(words) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    data = np.empty(offsets[-1], np.uint8)
+    gather_bytes(np.frombuffer(heap, np.uint8), words, data)
+    return offsets, data

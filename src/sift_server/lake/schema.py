@@ -1,0 +1,58 @@
+"""The table of points: its columns are a contract that other readers rely on.
+
+| column | type | |
+|---|---|---|
+| `date` | DATE | UTC date of the timestamp; the table is partitioned by it |
+| `asset` | STRING | name of the asset |
+| `channel` | STRING | name of the channel, `component.name` where it has a component |
+| `channel_id` | STRING | id of the channel; files are sorted by it, then by time |
+| `run_id` | STRING | id of the run, or NULL |
+| `timestamp_ns` | BIGINT | nanoseconds since 1970-01-01T00:00:00Z |
+| `value_double` | DOUBLE | of DOUBLE channels |
+| `value_float` | FLOAT | of FLOAT channels |
+| `value_int64` | BIGINT | of INT_32, INT_64, UINT_32 and ENUM channels |
+| `value_uint64` | DECIMAL(20, 0) | of UINT_64 channels: Delta has no unsigned integers |
+| `value_bool` | BOOLEAN | of BOOL channels |
+| `value_string` | STRING | of STRING channels |
+| `value_bytes` | BINARY | of BIT_FIELD and BYTES channels |
+
+A row has one value; the other value columns are NULL. Rows may be there more than once, when a
+client sent them more than once: the same channel, run, timestamp and value is the same point.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pyarrow as pa
+
+from sift_server.lake.points import Kind
+
+PARTITION_COLUMN: Final = "date"
+
+UINT64_TYPE: Final = pa.decimal128(20, 0)
+
+_VALUE_TYPES: dict[Kind, Any] = {
+    Kind.DOUBLE: pa.float64(),
+    Kind.FLOAT: pa.float32(),
+    Kind.INT64: pa.int64(),
+    Kind.UINT64: UINT64_TYPE,
+    Kind.BOOL: pa.bool_(),
+    Kind.STRING: pa.string(),
+    Kind.BYTES: pa.binary(),
+}
+
+FILE_SCHEMA: Final = pa.schema(
+    [
+        pa.field("asset", pa.string(), nullable=False),
+        pa.field("channel", pa.string(), nullable=False),
+        pa.field("channel_id", pa.string(), nullable=False),
+        pa.field("run_id", pa.string()),
+        pa.field("timestamp_ns", pa.int64(), nullable=False),
+        *(pa.field(kind.column, value_type) for kind, value_type in _VALUE_TYPES.items()),
+    ]
+)
+"""Columns of a data file; the partition column is in its path."""
+
+TABLE_SCHEMA: Final = FILE_SCHEMA.insert(0, pa.field(PARTITION_COLUMN, pa.date32()))
+"""Columns of the table."""
