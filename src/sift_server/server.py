@@ -17,7 +17,7 @@ from sift_server.catalog import Catalog
 from sift_server.data_dir import DataDirectory
 from sift_server.ingest import FlowDirectory, Flusher, Ingestor, PendingRejects
 from sift_server.lake import PointStore
-from sift_server.log import open_log
+from sift_server.log import FileLog
 from sift_server.query import PointReader
 from sift_wire.decode import warm_up
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 INGEST_THREADS = 4
 """Threads that decode ingest streams. Decoding runs without the GIL, so more than cores help
 little; a few more than streams that wait for room hinder nobody."""
+
+CALL_THREADS = 16
+"""Threads that answer all other calls."""
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 50051
@@ -102,7 +105,7 @@ class Server:
         keep.callback(catalog.close)
         store = PointStore.open(folder.lake_path)
         keep.callback(store.close)
-        log = open_log(folder.log_path)
+        log = FileLog.open(folder.log_path, empty_position=store.committed_position)
         keep.callback(log.close)
 
         rejects = PendingRejects(catalog.error_queue.add)
@@ -114,12 +117,15 @@ class Server:
         flusher.start()
         keep.callback(flusher.stop)
 
-        threads = ThreadPoolExecutor(INGEST_THREADS, thread_name_prefix="sift-ingest")
-        keep.callback(threads.shutdown)
+        call_threads = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="sift-call")
+        keep.callback(call_threads.shutdown)
+        ingest_threads = ThreadPoolExecutor(INGEST_THREADS, thread_name_prefix="sift-ingest")
+        keep.callback(ingest_threads.shutdown)
         app = build_app(
             services(catalog, PointReader(store)),
+            call_threads,
             self.api_key,
-            IngestStream(ingestor, threads),
+            IngestStream(ingestor, ingest_threads),
             lambda: self._ready,
         )
         self._http = HttpServer(

@@ -1,0 +1,73 @@
+"""The doors of gRPC and Connect: `connectrpc` over the registry's methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from connectrpc.code import Code
+from connectrpc.compat import google_protobuf_codecs
+from connectrpc.errors import ConnectError
+from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
+from connectrpc.server import ConnectASGIApplication, Endpoint
+
+from sift_server.api.grpc_status import GrpcCode, code_of
+from sift_server.api.registry import Method, Registry, UnexpectedError
+from sift_server.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from google.protobuf.message import Message
+
+REQUEST_BYTES_MAX = 64 * 1024 * 1024
+"""Largest unary request: configs with many wide flows are."""
+
+
+class ConnectApplication(ConnectASGIApplication[Registry]):
+    """Answers every unary RPC of the protocol; those that the server lacks with UNIMPLEMENTED."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(
+            service=registry,
+            endpoints=lambda _: {
+                method.path: _endpoint(registry, method) for method in registry.methods
+            },
+            read_max_bytes=REQUEST_BYTES_MAX,
+            codecs=google_protobuf_codecs(),
+        )
+
+    @property
+    def path(self) -> str:
+        """Where the application is mounted."""
+        return "/"
+
+
+def _endpoint(registry: Registry, method: Method) -> Any:  # noqa: ANN401 (connectrpc's union)
+    info: MethodInfo[Any, Any] = MethodInfo(
+        name=method.descriptor.name,
+        service_name=method.descriptor.containing_service.full_name,
+        input=method.request_type,
+        output=method.response_type,
+        idempotency_level=IdempotencyLevel.UNKNOWN,
+        stream_type=StreamType.UNARY if method.is_unary else StreamType.CLIENT_STREAM,
+    )
+
+    async def unary(request: Message, _context: object) -> Message:
+        try:
+            return await registry.call(method, request)
+        except ServerError as error:
+            raise ConnectError(_CODES[code_of(error)], str(error)) from None
+        except UnexpectedError as error:
+            raise ConnectError(Code.INTERNAL, str(error)) from None
+
+    async def streaming(_requests: AsyncIterator[Message], context: object) -> Message:
+        return await unary(method.request_type(), context)
+
+    if method.is_unary:
+        return Endpoint.unary(info, unary)
+    return Endpoint.client_stream(info, streaming)
+
+
+_CODES: dict[GrpcCode, Code] = {
+    code: Code[code.name] for code in GrpcCode if code is not GrpcCode.OK
+}

@@ -1,0 +1,103 @@
+"""Statuses: of gRPC, of HTTP, and of the server's own errors; and answers to gRPC calls by hand."""
+
+from __future__ import annotations
+
+import enum
+import urllib.parse
+from typing import TYPE_CHECKING
+
+from sift_server import errors
+from sift_wire.frames import frame
+
+if TYPE_CHECKING:
+    from sift_server.api.asgi import Send
+
+_MESSAGE_CHARACTERS_MAX = 4_000
+"""Longest status message; it travels as a header, which clients limit to 8 KiB."""
+
+# Everything printable in ASCII but the percent sign travels as it is.
+_UNESCAPED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+
+
+class GrpcCode(enum.IntEnum):
+    """Status codes of gRPC that this server gives."""
+
+    OK = 0
+    INVALID_ARGUMENT = 3
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+HTTP_STATUS = {
+    GrpcCode.INVALID_ARGUMENT: 400,
+    GrpcCode.NOT_FOUND: 404,
+    GrpcCode.ALREADY_EXISTS: 409,
+    GrpcCode.RESOURCE_EXHAUSTED: 429,
+    GrpcCode.FAILED_PRECONDITION: 400,
+    GrpcCode.UNIMPLEMENTED: 501,
+    GrpcCode.INTERNAL: 500,
+    GrpcCode.UNAVAILABLE: 503,
+    GrpcCode.UNAUTHENTICATED: 401,
+}
+"""HTTP status of each code; source: google/rpc/code.proto."""
+
+_CODES: dict[type[errors.ServerError], GrpcCode] = {
+    errors.InvalidArgumentError: GrpcCode.INVALID_ARGUMENT,
+    errors.NotFoundError: GrpcCode.NOT_FOUND,
+    errors.AlreadyExistsError: GrpcCode.ALREADY_EXISTS,
+    errors.FailedPreconditionError: GrpcCode.FAILED_PRECONDITION,
+    errors.ResourceExhaustedError: GrpcCode.RESOURCE_EXHAUSTED,
+    errors.UnauthenticatedError: GrpcCode.UNAUTHENTICATED,
+    errors.UnimplementedError: GrpcCode.UNIMPLEMENTED,
+}
+
+
+def code_of(error: errors.ServerError) -> GrpcCode:
+    """Status code of an error."""
+    return next(code for kind, code in _CODES.items() if isinstance(error, kind))
+
+
+async def send_grpc_response(send: Send, message: bytes) -> None:
+    """Answer a gRPC call with one message and the status OK."""
+    await _start(send)
+    await send({"type": "http.response.body", "body": frame(message), "more_body": False})
+    await _end(send, [(b"grpc-status", b"0")])
+
+
+async def send_grpc_error(send: Send, code: GrpcCode, message: str) -> None:
+    """Answer a gRPC call with a status other than OK."""
+    if len(message) > _MESSAGE_CHARACTERS_MAX:
+        message = message[:_MESSAGE_CHARACTERS_MAX] + "…"
+    await _start(send)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    await _end(
+        send,
+        [
+            (b"grpc-status", str(int(code)).encode("ascii")),
+            (b"grpc-message", urllib.parse.quote(message, safe=_UNESCAPED).encode("ascii")),
+        ],
+    )
+
+
+async def _start(send: Send) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"application/grpc"),
+                (b"grpc-accept-encoding", b"identity,gzip"),
+            ],
+            "trailers": True,
+        }
+    )
+
+
+async def _end(send: Send, trailers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.trailers", "headers": trailers, "more_trailers": False})

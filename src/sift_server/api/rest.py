@@ -1,0 +1,182 @@
+"""The REST door: JSON over the paths that the protocol's `google.api.http` options name.
+
+Source of the mapping: google/api/http.proto. A path template has fields in braces; the body is the
+whole message, or one field of it, or there is none; what is in neither is a query parameter.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from google.api import annotations_pb2
+from google.protobuf import json_format
+
+from sift_server.api.asgi import send_body
+from sift_server.api.connect import REQUEST_BYTES_MAX
+from sift_server.api.grpc_status import HTTP_STATUS, GrpcCode, code_of
+from sift_server.api.registry import Method, Registry, UnexpectedError
+from sift_server.errors import InvalidArgumentError, ResourceExhaustedError, ServerError
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+    from sift_server.api.asgi import Receive, Scope, Send
+
+_VERBS = ("get", "put", "post", "delete", "patch")
+_FIELD = re.compile(r"\{([^}=]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    verb: str
+    pattern: re.Pattern[str]
+    fields: tuple[str, ...]
+    body: str
+    method: Method
+
+
+class RestApplication:
+    """Answers REST requests with the registry's methods."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._routes = [
+            route for method in registry.methods if (route := _route(method)) is not None
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path = scope["raw_path"].decode("ascii") if scope.get("raw_path") else scope["path"]
+        found = [
+            (route, match)
+            for route in self._routes
+            if (match := route.pattern.fullmatch(path)) is not None
+        ]
+        if not found:
+            await _send_error(send, 404, GrpcCode.NOT_FOUND, f"there is no {path}")
+            return
+        verb = scope["method"].lower()
+        mine = [(route, match) for route, match in found if route.verb == verb]
+        if not mine:
+            allowed = ", ".join(sorted({route.verb.upper() for route, _ in found}))
+            message = f"{path} takes {allowed}, not {scope['method']}"
+            await _send_error(
+                send, 405, GrpcCode.UNIMPLEMENTED, message, (b"allow", allowed.encode("ascii"))
+            )
+            return
+        # The most literal template wins: `rules:list` before `rules/{id}`.
+        route, match = min(mine, key=lambda each: len(each[0].fields))
+        try:
+            body = await _read(receive)
+            request = _request(route, match, scope["query_string"].decode("ascii"), body)
+            response = await self._registry.call(route.method, request)
+        except ServerError as error:
+            code = code_of(error)
+            await _send_error(send, HTTP_STATUS[code], code, str(error))
+        except UnexpectedError as error:
+            await _send_error(send, 500, GrpcCode.INTERNAL, str(error))
+        else:
+            text = json_format.MessageToJson(response, always_print_fields_with_no_presence=True)
+            await send_body(send, 200, "application/json", text.encode())
+
+
+def _route(method: Method) -> _Route | None:
+    http = method.descriptor.GetOptions().Extensions[annotations_pb2.http]
+    verb = http.WhichOneof("pattern")
+    if verb not in _VERBS or not method.is_unary:
+        return None
+    template: str = getattr(http, verb)
+    literal_and_fields = _FIELD.split(template)
+    pattern = "".join(
+        "([^/]+)" if index % 2 else re.escape(piece)
+        for index, piece in enumerate(literal_and_fields)
+    )
+    return _Route(verb, re.compile(pattern), tuple(literal_and_fields[1::2]), http.body, method)
+
+
+async def _read(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        event = await receive()
+        chunk = event.get("body", b"")
+        size += len(chunk)
+        if size > REQUEST_BYTES_MAX:
+            raise ResourceExhaustedError(
+                f"the request is larger than {REQUEST_BYTES_MAX} bytes; send it in parts"
+            )
+        chunks.append(chunk)
+        if not event.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _request(route: _Route, match: re.Match[str], query: str, body: bytes) -> Any:  # noqa: ANN401 (any message)
+    descriptor = route.method.descriptor.input_type
+    content: dict[str, Any] = {}
+    if route.body and body:
+        sent = _parsed(body)
+        if route.body == "*":
+            if not isinstance(sent, dict):
+                raise InvalidArgumentError("the body must be a JSON object")
+            content = sent
+        else:
+            content[route.body] = sent
+    for name, values in urllib.parse.parse_qs(query, keep_blank_values=True).items():
+        _place(content, descriptor, name, values)
+    for name, text in zip(route.fields, match.groups(), strict=True):
+        _place(content, descriptor, name, [urllib.parse.unquote(text)])
+    request = route.method.request_type()
+    try:
+        json_format.ParseDict(content, request)
+    except json_format.ParseError as error:
+        raise InvalidArgumentError(f"the request does not fit: {error}") from None
+    return request
+
+
+def _parsed(body: bytes) -> Any:  # noqa: ANN401 (any JSON)
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise InvalidArgumentError(f"the body is not JSON: {error}") from None
+
+
+def _place(content: dict[str, Any], descriptor: Descriptor, name: str, values: list[str]) -> None:
+    """Put a parameter, `a` or `a.b`, where it belongs in the JSON form of a message."""
+    *parents, last = name.split(".")
+    for parent in parents:
+        field = _field(descriptor, parent, name)
+        if field.message_type is None:
+            raise InvalidArgumentError(f"there is no parameter {name!r}")
+        content = content.setdefault(field.name, {})
+        descriptor = field.message_type
+    field = _field(descriptor, last, name)
+    converted = [_converted(field, value, name) for value in values]
+    content.pop(field.json_name, None)
+    content[field.name] = converted if field.is_repeated else converted[-1]
+
+
+def _field(descriptor: Descriptor, part: str, name: str) -> FieldDescriptor:
+    for field in descriptor.fields:
+        if part in (field.name, field.json_name):
+            return field
+    raise InvalidArgumentError(f"there is no parameter {name!r}")
+
+
+def _converted(field: FieldDescriptor, text: str, name: str) -> object:
+    """A parameter's text as the JSON of its field."""
+    if field.type == field.TYPE_BOOL:
+        if text not in ("true", "false"):
+            raise InvalidArgumentError(f"{name} is true or false, not {text!r}")
+        return text == "true"
+    return text
+
+
+async def _send_error(
+    send: Send, status: int, code: GrpcCode, message: str, *headers: tuple[bytes, bytes]
+) -> None:
+    body = {"code": int(code), "message": message, "details": []}
+    await send_body(send, status, "application/json", json.dumps(body).encode(), *headers)
