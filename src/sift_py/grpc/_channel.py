@@ -1,0 +1,75 @@
+"""A gRPC channel that knows where it leads."""
+# ruff: noqa: ANN401 - arguments of calls are passed on, whatever they are
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sift_py.grpc._interceptors import Metadata
+    from sift_py.grpc._target import ChannelTarget
+
+
+class TargetChannel(grpc.Channel):
+    """Passes every call to another channel, and remembers what that one was made from.
+
+    A `grpc.Channel` does not tell its address. Who wants to reach the same server in another way
+    than through gRPC's own stack finds it here.
+
+    Attributes:
+        target: Host, port and TLS.
+        metadata: What every call carries, the API key among it.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        target: ChannelTarget,
+        metadata: Metadata,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self._channel = channel
+        self.target = target
+        self.metadata = metadata
+        self._on_close = on_close
+        self._close_lock = threading.Lock()
+
+    def subscribe(
+        self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool = False
+    ) -> None:
+        self._channel.subscribe(callback, try_to_connect=try_to_connect)
+
+    def unsubscribe(self, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:
+        self._channel.unsubscribe(callback)
+
+    # `_registered_method` is what generated stubs pass; gRPC's types do not know it.
+    def unary_unary(self, *args: Any, **options: Any) -> Any:
+        return self._channel.unary_unary(*args, **options)
+
+    def unary_stream(self, *args: Any, **options: Any) -> Any:
+        return self._channel.unary_stream(*args, **options)
+
+    def stream_unary(self, *args: Any, **options: Any) -> Any:
+        return self._channel.stream_unary(*args, **options)
+
+    def stream_stream(self, *args: Any, **options: Any) -> Any:
+        return self._channel.stream_stream(*args, **options)
+
+    def close(self) -> None:
+        """Close the channel, and the server behind it if that is embedded. Once is enough."""
+        self._channel.close()
+        with self._close_lock:
+            on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            on_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
