@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from sift_server.catalog import Catalog
+from sift_server.catalog import Catalog, ListRequest
 from sift_server.server import Server, ServerSettings
 from support.serving import plain_channel
 from support.telemetry import (
@@ -197,7 +197,7 @@ def test_other_misfits_are_kept_with_their_reason(tmp_path: Path):
     with Server(ServerSettings(folder, port=0)):
         pass
     catalog = Catalog.open(folder / "catalog.sqlite")
-    kept = catalog.error_queue.list()
+    kept = catalog.error_queue.list(ListRequest()).items
     catalog.close()
     assert [each.message for each in kept] == [each.SerializeToString() for each in bad.values()]
     for word, each in zip(bad, kept, strict=True):
