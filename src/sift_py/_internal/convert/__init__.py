@@ -1,0 +1,1 @@
+"""From the client's own classes to what goes over the wire."""

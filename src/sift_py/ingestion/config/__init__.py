@@ -1,0 +1,1 @@
+"""Telemetry configs: what one asset sends, declared in Python or in YAML."""

@@ -1,0 +1,1 @@
+"""Telemetry configs and modules of named expressions as YAML files."""

@@ -1,0 +1,1 @@
+"""Rules: expressions over channels, and what happens where they are true."""
