@@ -1,0 +1,179 @@
+"""The demo from start to end, through the client library's public API."""
+
+from __future__ import annotations
+
+import importlib.resources
+import platform
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sift_py.grpc.transport import use_sift_channel
+from sift_py.ingestion.channel import channel_fqn
+from sift_py.ingestion.config.telemetry import TelemetryConfig
+from sift_py.ingestion.config.yaml.load import load_named_expression_modules
+from sift_py.ingestion.manager import IngestionServicesManager
+from sift_server.demo.machine import Machine, process_flow, processor_config
+from sift_server.demo.summary import format_value, table_of
+from sift_server.readback import Series, list_channels, read_series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from sift_py.grpc.transport import SiftChannel
+    from sift_py.ingestion.buffer import BufferedIngestionService
+    from sift_py.ingestion.flow import Flow
+    from sift_py.ingestion.service import IngestionService
+
+SAMPLE_INTERVAL_S = 0.05
+LOG_EVERY_SAMPLES = 10
+FLUSH_INTERVAL_S = 0.5
+
+
+class _Sent:
+    """Counts what was sent: points by asset and channel."""
+
+    def __init__(self) -> None:
+        self.points: Counter[tuple[str, str]] = Counter()
+        self.rows = 0
+
+    def count(self, asset_name: str, flow: Flow) -> None:
+        self.rows += 1
+        for value in flow["channel_values"]:
+            self.points[asset_name, channel_fqn(value)] += 1
+
+
+def run_demo(seconds: float, data_dir: Path, console: Console) -> int:
+    """Stream this machine's telemetry into a folder for a while, and read it back.
+
+    Args:
+        seconds: How long to stream.
+        data_dir: Folder of the embedded server; made when missing, added to when not.
+        console: Where to show it.
+
+    Returns:
+        Exit status: 0 when every point came back.
+    """
+    console.print(f"Streaming this machine's telemetry into [bold]{data_dir}[/bold]")
+    with use_sift_channel({"uri": f"embedded:{data_dir}"}) as channel:
+        manager = IngestionServicesManager.from_telemetry_configs(
+            channel, {"processor": processor_config(platform.node()), "machine": _yaml_config()}
+        )
+        run_name = time.strftime("demo %Y-%m-%d %H:%M:%S")
+        for name in ("processor", "machine"):
+            manager[name].attach_run(channel, run_name)
+        sent = _stream(manager, seconds, console)
+        complete = True
+        for name in ("processor", "machine"):
+            service = manager[name]
+            series = _read_back(channel, service)
+            console.print()
+            console.print(table_of(series, f"{service.asset_name}, run “{run_name}”"))
+            complete &= _is_complete(series, service.asset_name, sent, console)
+    size_bytes = sum(file.stat().st_size for file in data_dir.rglob("*") if file.is_file())
+    points = sum(sent.points.values())
+    console.print()
+    if not complete:
+        console.print("[bold red]Not every point came back.[/bold red]")
+        return 1
+    console.print(
+        f"[bold green]{points:,} points sent, {points:,} read back.[/bold green]"
+        f" On disk: {format_value(size_bytes, 'B')} in {data_dir}"
+    )
+    return 0
+
+
+def _yaml_config() -> TelemetryConfig:
+    folder = importlib.resources.files(__package__)
+    with (
+        importlib.resources.as_file(folder / "machine.yml") as config,
+        importlib.resources.as_file(folder / "expressions.yml") as expressions,
+    ):
+        return TelemetryConfig.try_from_yaml(config, load_named_expression_modules([expressions]))
+
+
+def _stream(manager: IngestionServicesManager, seconds: float, console: Console) -> _Sent:
+    machine = Machine()
+    sent = _Sent()
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[rates]}"),
+        console=console,
+    )
+    with (
+        progress,
+        manager["processor"].buffered_ingestion(flush_interval_sec=FLUSH_INTERVAL_S) as processor,
+        manager["machine"].buffered_ingestion(flush_interval_sec=FLUSH_INTERVAL_S) as around,
+    ):
+        task = progress.add_task("streaming", total=seconds, rates="")
+        # Declared nowhere, created when it is needed.
+        manager["machine"].try_create_flow(process_flow())
+        names = {id(service): manager[name].asset_name for name, service in (
+            ("processor", processor), ("machine", around),
+        )}  # fmt: skip
+        started = due = time.monotonic()
+        samples = 0
+        while (elapsed := time.monotonic() - started) < seconds:
+            for service, flow in _rows(machine, processor, around, samples):
+                service.try_ingest_flows(flow)
+                sent.count(names[id(service)], flow)
+            samples += 1
+            points = sum(sent.points.values())
+            rates = (
+                f"{sent.rows:,} rows, {points:,} points"
+                f"  ({points / max(elapsed, SAMPLE_INTERVAL_S):,.0f} points/s)"
+            )
+            progress.update(task, completed=elapsed, rates=rates)
+            due += SAMPLE_INTERVAL_S
+            time.sleep(max(0.0, due - time.monotonic()))
+        progress.update(task, completed=seconds)
+    return sent
+
+
+def _rows(
+    machine: Machine,
+    processor: BufferedIngestionService,
+    around: BufferedIngestionService,
+    samples: int,
+) -> Iterable[tuple[BufferedIngestionService, Flow]]:
+    rows: list[tuple[BufferedIngestionService, Callable[[], Flow]]] = [
+        (processor, machine.cpu),
+        (processor, machine.activity),
+        (around, machine.memory),
+        (around, machine.traffic),
+        (around, machine.process),
+    ]
+    if samples % LOG_EVERY_SAMPLES == 0:
+        rows.append((around, machine.log))
+    return ((service, sample()) for service, sample in rows)
+
+
+def _read_back(channel: SiftChannel, service: IngestionService) -> list[Series]:
+    """Every series of the run that a service streamed into."""
+    return [
+        series
+        for one in list_channels(channel, service.ingestion_config.asset_id)
+        for series in read_series(channel, one, service.run_id)
+    ]
+
+
+def _is_complete(series: list[Series], asset_name: str, sent: _Sent, console: Console) -> bool:
+    """Whether every channel has as many points as were sent; says where not."""
+    read = {one.name: len(one.values) for one in series}
+    complete = True
+    for (asset, name), count in sent.points.items():
+        if asset != asset_name:
+            continue
+        # A bit field comes back element by element.
+        found = {length for each, length in read.items() if f"{each}.".startswith(f"{name}.")}
+        if found != {count}:
+            console.print(f"[red]{name}: {count} points sent, {sorted(found)} read[/red]")
+            complete = False
+    return complete
