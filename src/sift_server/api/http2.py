@@ -102,6 +102,9 @@ class Http2(H2Protocol):
         super().__init__(*arguments)
         self._limits = limits
         self._any_app: Any = self.app
+        # A client without a key sends "Bearer " with a blank at the end, which validation takes
+        # for an attack: it is to be told that it has no key.
+        self.connection.config.validate_inbound_headers = False
         codes = h2.settings.SettingCodes
         self.connection.local_settings = h2.settings.Settings(
             client=False,
@@ -123,6 +126,9 @@ class Http2(H2Protocol):
         await self._flush()
 
     async def _create_stream(self, request: h2.events.RequestReceived) -> None:
+        if not {b":method", b":path"} <= {name for name, _ in request.headers}:
+            self.connection.reset_stream(request.stream_id, ErrorCodes.PROTOCOL_ERROR)
+            return
         # The stream is made from `self.app` before anything else can run.
         self.app = self._taking(request.stream_id)
         await super()._create_stream(request)
