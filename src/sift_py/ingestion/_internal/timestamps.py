@@ -1,0 +1,140 @@
+"""Timestamps of any accepted kind, as nanoseconds since 1970-01-01T00:00:00Z, exactly."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from typing import TYPE_CHECKING, SupportsIndex, TypeGuard
+
+from google.protobuf.timestamp_pb2 import Timestamp as TimestampPb
+
+from sift_py.errors import IngestionValidationError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sift_py.ingestion.flow import Timestamp
+
+NS_PER_S = 1_000_000_000
+NS_MIN = -62_135_596_800 * NS_PER_S
+"""0001-01-01T00:00:00Z, the first instant of a protobuf timestamp."""
+NS_MAX = 253_402_300_800 * NS_PER_S - 1
+"""The last nanosecond of the year 9999."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ZERO = timedelta(0)
+_YEARS = "must be in the years 1 to 9999"
+_NS_PER_UNIT = {
+    "W": Fraction(7 * 86_400 * NS_PER_S),
+    "D": Fraction(86_400 * NS_PER_S),
+    "h": Fraction(3_600 * NS_PER_S),
+    "m": Fraction(60 * NS_PER_S),
+    "s": Fraction(NS_PER_S),
+    "ms": Fraction(1_000_000),
+    "us": Fraction(1_000),
+    "ns": Fraction(1),
+    "ps": Fraction(1, 1_000),
+    "fs": Fraction(1, 1_000_000),
+    "as": Fraction(1, 1_000_000_000),
+}
+_MONTHS_PER_UNIT = {"Y": 12, "M": 1}
+_NUMPY_UNIT = re.compile(r"M8\[(\d*)([A-Za-z]+)\]$")
+
+
+def timestamp_ns(timestamp: Timestamp, flow_name: str, *, utc_only: bool) -> int:
+    """Return a timestamp in nanoseconds.
+
+    Args:
+        timestamp: A `datetime` (a `pandas.Timestamp` keeps its nanoseconds), an integer of
+            nanoseconds, or a `numpy.datetime64`, which is UTC by definition.
+        flow_name: For messages.
+        utc_only: Refuse a `datetime` that is naive or whose offset is not zero. Otherwise a naive
+            one is taken as UTC and an aware one is converted.
+
+    Raises:
+        IngestionValidationError: None of these, no time at all (NaT), finer than a nanosecond, or
+            not in the years 1 to 9999.
+    """
+    try:
+        return _checked_ns(timestamp, utc_only=utc_only)
+    except _UnusableError as error:
+        raise IngestionValidationError(
+            f"flow '{flow_name}': the timestamp {error.args[0]}, got {timestamp!r}."
+        ) from None
+
+
+def timestamp_pb(nanoseconds: int) -> TimestampPb:
+    """Return the message of a time in nanoseconds."""
+    seconds, nanos = divmod(nanoseconds, NS_PER_S)
+    return TimestampPb(seconds=seconds, nanos=nanos)
+
+
+class _UnusableError(Exception):
+    """Why a timestamp can't be used: goes on after 'the timestamp'."""
+
+
+def _checked_ns(timestamp: Timestamp, *, utc_only: bool) -> int:
+    if isinstance(timestamp, datetime):
+        nanoseconds = _datetime_ns(timestamp, utc_only=utc_only)
+    elif _is_numpy_datetime(timestamp):
+        nanoseconds = _numpy_ns(timestamp)
+    else:
+        nanoseconds = _integer_ns(timestamp)
+    if not NS_MIN <= nanoseconds <= NS_MAX:
+        raise _UnusableError(_YEARS)
+    return nanoseconds
+
+
+def _datetime_ns(moment: datetime, *, utc_only: bool) -> int:
+    if moment != moment:  # noqa: PLR0124 - pandas.NaT is a datetime, and like NaN
+        raise _UnusableError("must be a time, not NaT")
+    offset = moment.utcoffset()
+    if offset != _ZERO and utc_only:
+        zone = "none (a naive datetime)" if offset is None else f"'{moment.tzname()}'"
+        raise _UnusableError(f"must be in UTC, but its time zone is {zone}")
+    if offset is None:
+        moment = moment.replace(tzinfo=UTC)
+    since = moment - _EPOCH
+    microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    # What pandas.Timestamp has beyond a datetime.
+    return microseconds * 1_000 + int(getattr(moment, "nanosecond", 0))
+
+
+def _is_numpy_datetime(timestamp: object) -> TypeGuard[np.datetime64]:
+    # NumPy is no dependency; who has one of its times has loaded it already.
+    return type(timestamp).__module__ == "numpy" and type(timestamp).__name__ == "datetime64"
+
+
+def _numpy_ns(moment: np.datetime64) -> int:
+    if moment != moment:  # noqa: PLR0124 - NaT
+        raise _UnusableError("must be a time, not NaT")
+    match = _NUMPY_UNIT.search(moment.dtype.str)
+    if match is None:
+        raise _UnusableError("must have a unit")
+    count = int(moment.astype("int64")) * int(match[1] or 1)
+    if match[2] in _MONTHS_PER_UNIT:
+        count, unit = _days_of_month(count * _MONTHS_PER_UNIT[match[2]]), "D"
+    else:
+        unit = match[2]
+    nanoseconds = count * _NS_PER_UNIT[unit]
+    if nanoseconds.denominator != 1:
+        raise _UnusableError("must not be finer than a nanosecond")
+    return nanoseconds.numerator
+
+
+def _days_of_month(months: int) -> int:
+    """Days from 1970-01-01 to the first day of a month that is counted from there."""
+    years, month = divmod(months, 12)
+    try:
+        return date(1970 + years, month + 1, 1).toordinal() - _EPOCH.toordinal()
+    except (ValueError, OverflowError):
+        raise _UnusableError(_YEARS) from None
+
+
+def _integer_ns(timestamp: object) -> int:
+    if isinstance(timestamp, SupportsIndex) and not isinstance(timestamp, bool):
+        return timestamp.__index__()
+    raise _UnusableError(
+        "must be a datetime, integer nanoseconds (such as time.time_ns()) or a numpy.datetime64"
+    )

@@ -1,0 +1,221 @@
+"""Buffered ingestion: many rows in one call to the server."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
+from sift_py.errors import IngestionValidationError
+from sift_py.ingestion._internal.interval import Interval
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from sift_py.ingestion.flow import Flow, FlowOrderedChannelValues
+    from sift_py.ingestion.service import IngestionService
+
+__all__ = ["DEFAULT_BUFFER_SIZE", "BufferedIngestionService", "OnError"]
+
+DEFAULT_BUFFER_SIZE = 1000
+"""How many requests are sent in one call, and may wait, unless the user says otherwise."""
+
+OnError: TypeAlias = Callable[
+    [BaseException, list[IngestWithConfigDataStreamRequest], Callable[[], None]], None
+]
+"""`on_error(error, buffer, flush)`, see `IngestionService.buffered_ingestion`."""
+
+_logger = logging.getLogger(__name__)
+
+
+class BufferedIngestionService:
+    """Collects requests and sends them together. Made by `IngestionService.buffered_ingestion`.
+
+    A request leaves the buffer when the server has answered the call that carried it. If the call
+    fails, the requests stay, in order, and the next flush sends them again: a server of the
+    protocol takes the same point twice as one point.
+
+    **When an ingest call raises `grpc.RpcError`**, its rows are in the buffer: do not repeat it,
+    but `flush`. The exception is a buffer that earlier failures left full: then the call flushes
+    first, and if that fails it takes nothing and the error has a note that says so. So the buffer
+    never has more than `buffer_size` requests and those of one call for each thread.
+
+    **When a timed flush fails**, a warning is logged and the requests stay. The following timed
+    flushes try again, and so does the next call of any kind, which raises if it fails too.
+
+    **When the with-block ends**, what is left is flushed, whether the block raised or not. An
+    exception of the block passes through; if the flush fails too, that is a note on it. With
+    `on_error`, that is called in place of the flush when the block raised.
+
+    Safe from many threads, which may ingest while others flush. Batches are sent one after the
+    other, so rows arrive in the order in which the calls were made; who fills the buffer waits for
+    the server.
+
+    Example:
+        ```python
+        with service.buffered_ingestion(flush_interval_sec=1.0) as buffered:
+            for flow in source:
+                buffered.try_ingest_flows(flow)
+        ```
+    """
+
+    def __init__(
+        self,
+        ingestion_service: IngestionService,
+        buffer_size: int | None = None,
+        flush_interval_sec: float | None = None,
+        on_error: OnError | None = None,
+    ) -> None:
+        self._service = ingestion_service
+        self._buffer_size = _checked_size(buffer_size)
+        self._on_error = on_error
+        self._buffer: list[IngestWithConfigDataStreamRequest] = []
+        # Order: a thread that has `_flush_lock` may take `_buffer_lock`, never the other way round.
+        self._flush_lock = threading.Lock()
+        self._buffer_lock = threading.Lock()
+        self._timed_flush_failed = False
+        self._interval: Interval | None = None
+        if flush_interval_sec is not None:
+            self._interval = Interval(_checked_interval(flush_interval_sec), self._timed_flush)
+
+    def ingest_flows(self, *flows: FlowOrderedChannelValues) -> None:
+        """Buffer rows whose values are in order, as `IngestionService.ingest_flows` takes them.
+
+        Flushes each time the buffer has `buffer_size` requests.
+
+        Raises:
+            IngestionValidationError: A timestamp can't be used; nothing was buffered.
+            grpc.RpcError: A flush failed; see the class.
+        """
+        self._add(self._service._create_requests(flows))  # noqa: SLF001 - two halves of one thing
+
+    def try_ingest_flows(self, *flows: Flow) -> None:
+        """Check and buffer rows, as `IngestionService.try_ingest_flows` takes them.
+
+        Flushes each time the buffer has `buffer_size` requests.
+
+        Raises:
+            IngestionValidationError: A row does not fit its flow; nothing was buffered.
+            grpc.RpcError: A flush failed; see the class.
+        """
+        self._add(self._service._try_create_requests(flows))  # noqa: SLF001 - as above
+
+    def ingest_flow(self, flow: FlowOrderedChannelValues) -> None:
+        """Buffer one row, as `ingest_flows` does."""
+        self.ingest_flows(flow)
+
+    def try_ingest_flow(self, flow: Flow) -> None:
+        """Check and buffer one row, as `try_ingest_flows` does."""
+        self.try_ingest_flows(flow)
+
+    def flush(self) -> None:
+        """Send what is in the buffer now, and wait until the server has answered.
+
+        Raises:
+            grpc.RpcError: It failed; what was not answered is still in the buffer.
+        """
+        with self._flush_lock:
+            with self._buffer_lock:
+                remaining = len(self._buffer)
+            while remaining > 0:
+                remaining -= self._send_batch()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if self._interval is not None:
+            self._interval.stop()
+        if exc_val is None:
+            self.flush()
+        elif self._on_error is not None:
+            self._on_error(exc_val, self._buffer, self.flush)
+        else:
+            self._flush_after(exc_val)
+
+    def _flush_after(self, error: BaseException) -> None:
+        try:
+            self.flush()
+        except Exception as flush_error:  # noqa: BLE001 - it must not hide what came first
+            error.add_note(
+                f"The flush at the end of the buffered ingestion failed too, {len(self._buffer)}"
+                f" requests were not sent: {flush_error}"
+            )
+
+    def _add(self, requests: list[IngestWithConfigDataStreamRequest]) -> None:
+        self._make_room()
+        if self._interval is not None:
+            self._interval.start()
+        with self._buffer_lock:
+            self._buffer.extend(requests)
+        if self._timed_flush_failed:
+            self.flush()
+        while self._is_full():
+            with self._flush_lock:
+                # Another thread may have sent it while this one waited.
+                if self._is_full():
+                    self._send_batch()
+
+    def _make_room(self) -> None:
+        while self._is_full():
+            try:
+                self.flush()
+            except Exception as error:
+                error.add_note(
+                    "The buffer is full because flushes fail; the rows of this call were not taken."
+                )
+                raise
+
+    def _is_full(self) -> bool:
+        with self._buffer_lock:
+            return len(self._buffer) >= self._buffer_size
+
+    def _send_batch(self) -> int:
+        """Send up to `buffer_size` requests; with the flush lock held."""
+        with self._buffer_lock:
+            batch = self._buffer[: self._buffer_size]
+        self._service.ingest(*batch)
+        with self._buffer_lock:
+            del self._buffer[: len(batch)]
+        self._timed_flush_failed = False
+        if self._interval is not None:
+            self._interval.restart()
+        return len(batch)
+
+    def _timed_flush(self) -> None:
+        try:
+            self.flush()
+        except Exception as error:  # noqa: BLE001 - a thread has no caller; the next call raises
+            self._timed_flush_failed = True
+            _logger.warning(
+                "A timed flush failed; %d requests are kept and sent again: %s",
+                len(self._buffer),
+                error,
+            )
+
+
+def _checked_size(buffer_size: int | None) -> int:
+    if not buffer_size:
+        return DEFAULT_BUFFER_SIZE
+    if buffer_size < 0:
+        raise IngestionValidationError(
+            f"buffer_size must be positive, or None for {DEFAULT_BUFFER_SIZE}, got {buffer_size}."
+        )
+    return buffer_size
+
+
+def _checked_interval(flush_interval_sec: float) -> float:
+    if not (flush_interval_sec > 0 and math.isfinite(flush_interval_sec)):
+        raise IngestionValidationError(
+            "flush_interval_sec must be a positive number of seconds, or None for no timed flush,"
+            f" got {flush_interval_sec}."
+        )
+    return flush_interval_sec

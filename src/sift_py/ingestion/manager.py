@@ -1,0 +1,127 @@
+"""The ingestion services of several telemetry configs, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict
+
+from sift_py.errors import IngestionServiceManagerError
+from sift_py.grpc.transport import SiftChannel
+from sift_py.ingestion.service import IngestionService
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sift_py.ingestion.config.telemetry import TelemetryConfig
+
+__all__ = [
+    "IngestionConfigServiceBuilderIdentifierMap",
+    "IngestionServiceBuilder",
+    "IngestionServiceManagerError",
+    "IngestionServicesManager",
+    "TelemetryConfigByIdentifierMap",
+]
+
+IngestionServiceBuilder: TypeAlias = Callable[[SiftChannel], IngestionService]
+"""Makes an ingestion service on a channel."""
+
+
+class TelemetryConfigByIdentifierMap(TypedDict):
+    """A telemetry config, and the identifier of its ingestion service."""
+
+    identifier: str
+    telemetry_config: TelemetryConfig
+
+
+class IngestionConfigServiceBuilderIdentifierMap(TypedDict):
+    """A builder, and the identifier of the ingestion service that it makes."""
+
+    identifier: str
+    builder: IngestionServiceBuilder
+
+
+class IngestionServicesManager:
+    """Holds the ingestion services of several telemetry configs on one channel.
+
+    Safe from many threads: nothing changes after construction.
+
+    Attributes:
+        transport_channel: The channel that all services share.
+        ingestion_services: The services by identifier.
+
+    Example:
+        ```python
+        manager = IngestionServicesManager.from_telemetry_configs(
+            channel, {"engine": engine_config, "avionics": avionics_config}
+        )
+        with manager.ingestion_service("engine") as engine:
+            engine.try_ingest_flows(flow)
+        ```
+    """
+
+    def __init__(
+        self, transport_channel: SiftChannel, ingestion_services: Mapping[str, IngestionService]
+    ) -> None:
+        self.transport_channel = transport_channel
+        self.ingestion_services = dict(ingestion_services)
+
+    @classmethod
+    def from_builders(
+        cls, transport_channel: SiftChannel, builders: Mapping[str, IngestionServiceBuilder]
+    ) -> Self:
+        """Make each service with its own function, for options that the default lacks.
+
+        Raises:
+            IngestionValidationError: A config contradicts what the server has.
+            grpc.RpcError: A call failed.
+        """
+        services = {
+            identifier: builder(transport_channel) for identifier, builder in builders.items()
+        }
+        return cls(transport_channel, services)
+
+    @classmethod
+    def from_telemetry_configs(
+        cls, transport_channel: SiftChannel, telemetry_configs: Mapping[str, TelemetryConfig]
+    ) -> Self:
+        """Make a service with default options for each telemetry config.
+
+        Raises:
+            IngestionValidationError: A config contradicts what the server has.
+            grpc.RpcError: A call failed.
+        """
+        services = {
+            identifier: IngestionService(transport_channel, config)
+            for identifier, config in telemetry_configs.items()
+        }
+        return cls(transport_channel, services)
+
+    @classmethod
+    def from_telementry_configs(
+        cls, transport_channel: SiftChannel, telemetry_configs: Mapping[str, TelemetryConfig]
+    ) -> Self:
+        """Do what `from_telemetry_configs` does, under the name that the release notes spell."""
+        return cls.from_telemetry_configs(transport_channel, telemetry_configs)
+
+    def get_ingestion_service_by_identifier(self, identifier: str) -> IngestionService | None:
+        """Return the service of an identifier, or None."""
+        return self.ingestion_services.get(identifier)
+
+    def __getitem__(self, identifier: str) -> IngestionService | None:
+        return self.get_ingestion_service_by_identifier(identifier)
+
+    @contextmanager
+    def ingestion_service(self, identifier: str) -> Iterator[IngestionService]:
+        """Give the service of an identifier to a with-block.
+
+        Raises:
+            IngestionServiceManagerError: There is no such service; names those that there are.
+        """
+        service = self.get_ingestion_service_by_identifier(identifier)
+        if service is None:
+            known = ", ".join(f"'{each}'" for each in self.ingestion_services) or "none"
+            raise IngestionServiceManagerError(
+                f"no ingestion service '{identifier}'; the manager has: {known}."
+            )
+        yield service

@@ -1,0 +1,340 @@
+"""The ingestion service: sends the rows of a telemetry config's flows."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
+from sift.ingest.v1.ingest_pb2_grpc import IngestServiceStub
+from sift_py.errors import IngestionValidationError
+from sift_py.ingestion._internal.configs import IngestionConfigs
+from sift_py.ingestion._internal.requests import flow_parts, named_values
+from sift_py.ingestion._internal.rules import update_rules
+from sift_py.ingestion._internal.runs import find_or_create_run
+from sift_py.ingestion._internal.timestamps import timestamp_ns, timestamp_pb
+from sift_py.ingestion.buffer import BufferedIngestionService
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataChannelValue
+    from sift.ingestion_configs.v1.ingestion_configs_pb2 import IngestionConfig
+    from sift_py.grpc.transport import SiftChannel
+    from sift_py.ingestion.buffer import OnError
+    from sift_py.ingestion.channel import ChannelValue
+    from sift_py.ingestion.config.telemetry import TelemetryConfig
+    from sift_py.ingestion.flow import Flow, FlowConfig, FlowOrderedChannelValues, Timestamp
+    from sift_py.ingestion.rule.config import RuleConfig
+
+__all__ = ["IngestionService"]
+
+FLOW_NAMES_SHOWN_MAX = 10
+"""How many flows a message names when it can't find one."""
+
+
+class IngestionService:
+    """Registers a telemetry config with a server, and sends rows of its flows.
+
+    Construction finds the ingestion config of the config's client key, or creates it; creates the
+    flows that the server lacks; and, if the config has rules, replaces the asset's rules by them.
+
+    What a client key can't carry is refused with an `IngestionValidationError` that names flow,
+    channel and remedy, where the published client went on with misplaced values or another asset: a
+    channel added to a flow that the server has, a channel of another type, another asset. Channels
+    may be left out or put in another order: **the server's order decides the order on the wire**,
+    and what the config lacks is sent empty. (The published client sends its own order, and so
+    misplaces values.) The comparison asks the server for the name of the asset, one call more than
+    that client makes.
+
+    The methods that begin with `try_` check each row against its flow before anything is sent; the
+    others take values in the order of the flow's config and leave the judgement to the server.
+
+    An ingest call is one stream, and returns when the server has answered it. Errors of calls are
+    `grpc.RpcError`.
+
+    Safe from many threads: flows may be created and runs attached while others ingest. A row
+    carries the run that is attached when its request is made.
+
+    Attributes:
+        transport_channel: The channel.
+        ingestion_config: The ingestion config as the server has it.
+        asset_name: Name of the asset.
+        flow_configs_by_name: The flows that rows may be sent for.
+        rules: The rules of the telemetry config.
+        run_id: Run that new requests belong to; None for none.
+        organization_id: As in the telemetry config.
+        overwrite_rules: Whether rules of the asset that the config lacks were deleted. (The
+            published client forgets it.)
+        end_stream_on_error: Whether the server ends a stream at the first message that does not
+            fit its flow. Otherwise it keeps such messages in an error queue and goes on.
+        ingest_service_stub: gRPC's stub of the ingest service.
+
+    Example:
+        ```python
+        with use_sift_channel(SiftChannelConfig(uri=uri, apikey=key)) as channel:
+            service = IngestionService(channel, telemetry_config)
+            service.attach_run(channel, "hot fire 12")
+            service.try_ingest_flows({
+                "flow_name": "readings",
+                "timestamp": datetime.now(timezone.utc),
+                "channel_values": [{"channel_name": "voltage", "value": int32_value(5)}],
+            })
+        ```
+    """
+
+    transport_channel: SiftChannel
+    ingestion_config: IngestionConfig
+    asset_name: str
+    flow_configs_by_name: dict[str, FlowConfig]
+    rules: list[RuleConfig]
+    run_id: str | None
+    organization_id: str | None
+    overwrite_rules: bool
+    end_stream_on_error: bool
+    ingest_service_stub: IngestServiceStub
+
+    def __init__(
+        self,
+        channel: SiftChannel,
+        config: TelemetryConfig,
+        run_id: str | None = None,
+        overwrite_rules: bool = False,
+        end_stream_on_error: bool = False,
+    ) -> None:
+        """Register a telemetry config.
+
+        Args:
+            channel: Any gRPC channel to the server, see `use_sift_channel`.
+            config: What the asset sends.
+            run_id: Run that rows belong to from the start, see also `attach_run`.
+            overwrite_rules: Delete rules of the asset that the config does not have. Otherwise
+                they are an error.
+            end_stream_on_error: See the attribute.
+
+        Raises:
+            IngestionValidationError: The server has something under the client key that the config
+                contradicts, or a rule that would be deleted.
+            RulesRejectedError: The server refused the rules.
+            grpc.RpcError: A call failed.
+        """
+        self.transport_channel = channel
+        self.asset_name = config.asset_name
+        self.rules = config.rules
+        self.run_id = run_id
+        self.organization_id = config.organization_id
+        self.overwrite_rules = overwrite_rules
+        self.end_stream_on_error = end_stream_on_error
+        self.ingest_service_stub = IngestServiceStub(channel)
+        self._configs = IngestionConfigs(channel)
+        self.ingestion_config, self._layouts = self._configs.open(config)
+        self.flow_configs_by_name = {flow.name: flow for flow in config.flows}
+        # Guards both dictionaries, which are replaced and never changed: who reads needs no lock.
+        self._flows_lock = threading.Lock()
+        if self.rules:
+            update_rules(
+                channel, self.ingestion_config.asset_id, self.rules, overwrite=overwrite_rules
+            )
+
+    def ingest(self, *requests: IngestWithConfigDataStreamRequest) -> None:
+        """Send requests in one stream, in order, and wait until the server has answered.
+
+        Without requests an empty stream is opened.
+
+        Raises:
+            grpc.RpcError: The stream failed; some of the requests may have been taken. To send
+                them again does no harm.
+        """
+        self.ingest_service_stub.IngestWithConfigDataStream(iter(requests))
+
+    def create_ingestion_request(
+        self,
+        flow_name: str,
+        timestamp: Timestamp,
+        channel_values: Sequence[IngestWithConfigDataChannelValue],
+    ) -> IngestWithConfigDataStreamRequest:
+        """Make a request from values that are in the order of the flow's config, unchecked.
+
+        They are put in the server's order if that is another one.
+
+        Args:
+            flow_name: Name of the flow.
+            timestamp: A `datetime` (a naive one is taken as UTC), an integer of nanoseconds since
+                1970, or a `numpy.datetime64`.
+            channel_values: A value for each channel; `empty_value()` for none.
+
+        Raises:
+            IngestionValidationError: The timestamp is none, or the values can't be put in the
+                server's order because they are not as many as the channels.
+        """
+        layout = self._layouts.get(flow_name)
+        values = channel_values if layout is None else layout.to_wire(channel_values)
+        nanoseconds = timestamp_ns(timestamp, flow_name, utc_only=False)
+        return self._request(flow_name, nanoseconds, values)
+
+    def try_create_ingestion_request(
+        self, flow_name: str, timestamp: Timestamp, channel_values: Iterable[ChannelValue]
+    ) -> IngestWithConfigDataStreamRequest:
+        """Make a request from values with the names of their channels, checked.
+
+        Channels that are left out have no value in this row, as have those with an explicit
+        `empty_value()` (which the published client refuses).
+
+        Args:
+            flow_name: Name of the flow.
+            timestamp: An aware `datetime` whose offset from UTC is zero, whatever the zone's name;
+                an integer of nanoseconds since 1970; or a `numpy.datetime64`.
+            channel_values: In any order.
+
+        Raises:
+            IngestionValidationError: In this order: there is no such flow; a channel has two
+                values; a value has not the type of its channel; a value is for no channel of the
+                flow; the timestamp can't be used, or is not in UTC.
+        """
+        layout = self._layouts.get(flow_name)
+        if layout is None:
+            raise self._unknown_flow(flow_name)
+        values = layout.to_wire(named_values(layout, channel_values))
+        nanoseconds = timestamp_ns(timestamp, flow_name, utc_only=True)
+        return self._request(flow_name, nanoseconds, values)
+
+    def ingest_flows(self, *flows: FlowOrderedChannelValues) -> None:
+        """Make requests as `create_ingestion_request` does, and send them in one stream.
+
+        Raises:
+            IngestionValidationError: A row can't be made a request; nothing was sent.
+            grpc.RpcError: The stream failed.
+        """
+        self.ingest(*self._create_requests(flows))
+
+    def try_ingest_flows(self, *flows: Flow) -> None:
+        """Make requests as `try_create_ingestion_request` does, and send them in one stream.
+
+        Raises:
+            IngestionValidationError: A row does not fit its flow; nothing was sent.
+            grpc.RpcError: The stream failed.
+        """
+        self.ingest(*self._try_create_requests(flows))
+
+    def ingest_flow(self, flow: FlowOrderedChannelValues) -> None:
+        """Send one row, as `ingest_flows` does."""
+        self.ingest_flows(flow)
+
+    def try_ingest_flow(self, flow: Flow) -> None:
+        """Check and send one row, as `try_ingest_flows` does."""
+        self.try_ingest_flows(flow)
+
+    def attach_run(
+        self,
+        channel: SiftChannel,
+        run_name: str,
+        description: str | None = None,
+        organization_id: str | None = None,
+        tags: list[str] | None = None,
+    ) -> None:
+        """Let new requests belong to the run of that name; without one, create it.
+
+        Names of runs need not be unique: the first that the server lists is taken, as it is. The
+        description, organization and tags are for a new one.
+
+        Raises:
+            grpc.RpcError: A call failed; the run is as it was.
+        """
+        self.run_id = find_or_create_run(channel, run_name, description, organization_id, tags)
+
+    def detach_run(self) -> None:
+        """Let new requests belong to no run."""
+        self.run_id = None
+
+    def buffered_ingestion(
+        self,
+        buffer_size: int | None = None,
+        flush_interval_sec: float | None = None,
+        on_error: OnError | None = None,
+    ) -> BufferedIngestionService:
+        """Return a buffer in front of this service, for a with-block.
+
+        Args:
+            buffer_size: How many requests to send at once; None or 0 for `DEFAULT_BUFFER_SIZE`.
+            flush_interval_sec: Flush also when this has passed since the last flush.
+            on_error: Called as `on_error(error, buffer, flush)` when the with-block raises, in
+                place of the last flush: `buffer` is the list of requests that were not answered,
+                which may be changed, and `flush()` sends what it has. The error is raised after it.
+
+        Raises:
+            IngestionValidationError: `buffer_size` or `flush_interval_sec` is not positive.
+        """
+        return BufferedIngestionService(self, buffer_size, flush_interval_sec, on_error)
+
+    def create_flow(self, *flow_configs: FlowConfig) -> None:
+        """Create flows in one call, and let rows be sent for them.
+
+        Flows that the server has already, with these channels, are used as they are there. A flow
+        of the same name in this service is replaced.
+
+        Raises:
+            IngestionValidationError: The server has a flow of such a name that lacks a channel, or
+                has it with another type.
+            grpc.RpcError: The call failed.
+        """
+        if not flow_configs:
+            return
+        layouts = self._configs.create_flows(
+            self.ingestion_config.ingestion_config_id, flow_configs
+        )
+        configs = {flow.name: flow for flow in flow_configs}
+        with self._flows_lock:
+            self._layouts = {**self._layouts, **layouts}
+            self.flow_configs_by_name = {**self.flow_configs_by_name, **configs}
+
+    def try_create_flow(self, *flow_configs: FlowConfig) -> None:
+        """Create flows as `create_flow` does, but none that this service has already.
+
+        Raises:
+            IngestionValidationError: This service has a flow of such a name, or as in
+                `create_flow`; nothing was created.
+            grpc.RpcError: The call failed.
+        """
+        for flow in flow_configs:
+            if flow.name in self.flow_configs_by_name:
+                raise IngestionValidationError(
+                    f"flow '{flow.name}' exists already in asset '{self.asset_name}'. Give it"
+                    " another name, or use create_flow() to replace it."
+                )
+        self.create_flow(*flow_configs)
+
+    def _create_requests(
+        self, flows: Iterable[Mapping[str, object]]
+    ) -> list[IngestWithConfigDataStreamRequest]:
+        return [self.create_ingestion_request(*flow_parts(flow)) for flow in flows]
+
+    def _try_create_requests(
+        self, flows: Iterable[Mapping[str, object]]
+    ) -> list[IngestWithConfigDataStreamRequest]:
+        return [self.try_create_ingestion_request(*flow_parts(flow)) for flow in flows]
+
+    def _request(
+        self,
+        flow_name: str,
+        nanoseconds: int,
+        channel_values: Iterable[IngestWithConfigDataChannelValue],
+    ) -> IngestWithConfigDataStreamRequest:
+        return IngestWithConfigDataStreamRequest(
+            ingestion_config_id=self.ingestion_config.ingestion_config_id,
+            flow=flow_name,
+            timestamp=timestamp_pb(nanoseconds),
+            channel_values=channel_values,
+            run_id=self.run_id or "",
+            organization_id=self.organization_id or "",
+            end_stream_on_validation_error=self.end_stream_on_error,
+        )
+
+    def _unknown_flow(self, flow_name: str) -> IngestionValidationError:
+        names = sorted(self._layouts)
+        listed = ", ".join(f"'{name}'" for name in names[:FLOW_NAMES_SHOWN_MAX]) or "no flows"
+        more = ", ..." if len(names) > FLOW_NAMES_SHOWN_MAX else ""
+        return IngestionValidationError(
+            f"a flow config with the name '{flow_name}' could not be found in asset"
+            f" '{self.asset_name}', which has {listed}{more}. Add it to the telemetry config, or"
+            " create it with try_create_flow()."
+        )
