@@ -34,7 +34,7 @@ from sift_py.errors import RuleConfigError
 from sift_py.ingestion.channel import channel_fqn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sift_py.ingestion.channel import ChannelConfig
 
@@ -204,7 +204,7 @@ class RuleConfig:
         description: str,
         expression: str,
         action: RuleAction,
-        channel_references: list[
+        channel_references: Sequence[
             ExpressionChannelReference | ExpressionChannelReferenceChannelConfig
         ],
         sub_expressions: Mapping[str, Any] | None = None,
