@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion.channel import channel_fqn
 from sift_py.ingestion.config.telemetry import TelemetryConfig
-from sift_py.ingestion.config.yaml.load import load_named_expression_modules
 from sift_py.ingestion.manager import IngestionServicesManager
 from sift_server.demo.machine import Machine, process_flow, processor_config
 from sift_server.demo.summary import format_value, table_of
@@ -94,7 +93,7 @@ def _yaml_config() -> TelemetryConfig:
         importlib.resources.as_file(folder / "machine.yml") as config,
         importlib.resources.as_file(folder / "expressions.yml") as expressions,
     ):
-        return TelemetryConfig.try_from_yaml(config, load_named_expression_modules([expressions]))
+        return TelemetryConfig.try_from_yaml(config, [expressions])
 
 
 def _stream(manager: IngestionServicesManager, seconds: float, console: Console) -> _Sent:

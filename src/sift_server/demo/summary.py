@@ -18,6 +18,7 @@ _SPARKLINE_CHARACTERS = 24
 _TEXT_CHARACTERS_MAX = 34
 _PREFIXES = ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"))
 _DIGITS = 4
+_ROUNDED_FROM, _ROUNDED_TO = 10**_DIGITS, 10**12
 
 
 def sparkline(values: Sequence[float], characters: int = _SPARKLINE_CHARACTERS) -> str:
@@ -91,5 +92,12 @@ def format_value(value: float, unit: str = "", state_names: dict[int, str] | Non
         for size, prefix in _PREFIXES:
             if abs(value) >= size:
                 return f"{value / size:.3g} {prefix}{unit}"
-    number = f"{value:,}" if isinstance(value, int) else f"{value:.{_DIGITS}g}"
-    return f"{number} {unit}".rstrip()
+    return f"{_number(value)} {unit}".rstrip()
+
+
+def _number(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    if _ROUNDED_FROM <= abs(value) < _ROUNDED_TO:
+        return f"{value:,.0f}"
+    return f"{value:.{_DIGITS}g}"
