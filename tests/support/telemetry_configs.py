@@ -44,8 +44,12 @@ LOGS = FlowConfig("logs", [LOG])
 
 def telemetry_config(*flows: FlowConfig, **options: Any) -> TelemetryConfig:
     """The config of asset NostromoLV426; with two flows unless others are given."""
-    options = {"asset_name": "NostromoLV426", "ingestion_client_key": "nostromo", **options}
-    return TelemetryConfig(flows=list(flows or (READINGS, LOGS)), **options)
+    defaults = {
+        "asset_name": "NostromoLV426",
+        "ingestion_client_key": "nostromo",
+        "flows": list(flows or (READINGS, LOGS)),
+    }
+    return TelemetryConfig(**{**defaults, **options})
 
 
 def rule(name: str = "stopped") -> RuleConfig:
