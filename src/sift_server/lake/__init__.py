@@ -1,10 +1,12 @@
 """Where points are kept: hot columns in memory, and behind them one Delta table.
 
-`PointStore` is the door: publish, flush, scan.
+`PointStore` is the door: publish, flush, view. What may come in and out is `PointBatch` and
+`Points`. `schema` says what the table looks like to other readers.
 """
 
 from sift_server.lake.batch import PointBatch
-from sift_server.lake.points import Points, kind_of
-from sift_server.lake.store import PointStore, StoreLimits
+from sift_server.lake.points import Points
+from sift_server.lake.store import PointStore, StoreLimits, StoreStats
+from sift_server.lake.view import ChannelView
 
-__all__ = ["PointBatch", "PointStore", "Points", "StoreLimits", "kind_of"]
+__all__ = ["ChannelView", "PointBatch", "PointStore", "Points", "StoreLimits", "StoreStats"]

@@ -57,18 +57,14 @@ def kind_of(data_type: DataType) -> Kind:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Points:
-    """Points of one channel, in no particular order.
+    """Points of one channel and run.
 
     Attributes:
-        run_ids: The runs that occur, sorted; an empty string stands for 'no run'.
-        runs: int32, shape (points,). Index of each point's run in `run_ids`.
         timestamps_ns: int64, shape (points,).
         values: Arrow array, one value a point: uint64 for numbers, holding their bits as
             `FlowRows.words` does; large_string or large_binary otherwise.
     """
 
-    run_ids: tuple[str, ...]
-    runs: NDArray[np.int32]
     timestamps_ns: NDArray[np.int64]
     values: Any
 

@@ -1,4 +1,4 @@
-"""The door of the lake: publish, flush, scan."""
+"""The door of the lake: publish, flush, view."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-import pyarrow as pa
-
-from sift_server.lake.delta import DeltaLake, read_points
-from sift_server.lake.hot import HotColumns
-from sift_server.lake.points import Points, kind_of, words_to_arrow
-from sift_server.lake.sorting import sort_points
+from sift_server.lake.delta import DeltaLake
+from sift_server.lake.files import FileReader
+from sift_server.lake.hot import HotColumns, HotFlows
+from sift_server.lake.points import kind_of
+from sift_server.lake.view import ChannelView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +35,27 @@ class StoreLimits:
     flush_bytes: int = 64 * 1024 * 1024
     flush_interval_ms: int = 10_000
 
+    def is_flush_due(self, hot_bytes: int, hot_age_ms: float) -> bool:
+        """Whether hot columns of that size and age are to be flushed."""
+        return hot_bytes >= self.flush_bytes or hot_age_ms >= self.flush_interval_ms
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """How much there is.
+
+    Attributes:
+        table_points: Points of the table.
+        table_bytes: Bytes of its files.
+        table_files: Number of its files.
+        hot_bytes: Bytes of the hot columns.
+    """
+
+    table_points: int
+    table_bytes: int
+    table_files: int
+    hot_bytes: int
+
 
 class PointStore:
     """Hot columns and table as one. Safe from many threads.
@@ -48,12 +67,14 @@ class PointStore:
     def __init__(self, lake: DeltaLake, limits: StoreLimits) -> None:
         self._lake = lake
         self._limits = limits
-        self._hot = HotColumns()
+        self._hot_flows = HotFlows()
+        self._hot = HotColumns(self._hot_flows)
         self._flushing_hot: HotColumns | None = None
         self._hot_since_s: float | None = None
         self._changed = threading.Condition()
         self._flush_lock = threading.Lock()
         self._files = lake.files
+        self._reader = FileReader()
 
     @classmethod
     def open(cls, path: Path, limits: StoreLimits | None = None) -> Self:
@@ -96,10 +117,7 @@ class PointStore:
             if self._hot_since_s is None:
                 return False
             age_ms = (time.monotonic() - self._hot_since_s) * 1_000
-            return (
-                self._hot.nbytes >= self._limits.flush_bytes
-                or age_ms >= self._limits.flush_interval_ms
-            )
+            return self._limits.is_flush_due(self._hot.nbytes, age_ms)
 
     def flush(self, before_commit: Callable[[], None] | None = None) -> None:
         """Move what is hot into the table, in one commit.
@@ -114,36 +132,20 @@ class PointStore:
         with self._flush_lock:
             with self._changed:
                 if self._flushing_hot is None:
-                    self._flushing_hot, self._hot = self._hot, HotColumns()
+                    self._flushing_hot, self._hot = self._hot, HotColumns(self._hot_flows)
                     self._hot_since_s = None
                 flushing = self._flushing_hot
             if flushing.position > self._lake.committed_position:
                 if before_commit is not None:
                     before_commit()
-                self._lake.commit(sort_points(flushing.flows()), flushing.position)
+                self._lake.commit(flushing.flows(), flushing.position)
             with self._changed:
                 self._files = self._lake.files
                 self._flushing_hot = None
                 self._changed.notify_all()
 
-    def scan(
-        self,
-        channel_id: str,
-        data_type: DataType,
-        start_ns: int,
-        end_ns: int,
-        run_id: str | None = None,
-    ) -> Points:
-        """All points of a channel between two times, the end excluded, in no particular order.
-
-        Args:
-            channel_id: Which channel.
-            data_type: Its data type.
-            start_ns: Earliest time.
-            end_ns: Time that is no longer included.
-            run_id: None for all points, an empty string for those without a run, else a run's id.
-        """
-        kind = kind_of(data_type)
+    def view(self, channel_id: str, data_type: DataType) -> ChannelView:
+        """What there is of a channel now; what is published later is not in it."""
         with self._changed:
             hot = [
                 found
@@ -152,54 +154,26 @@ class PointStore:
                 for found in columns.of_channel(channel_id)
             ]
             files = self._files
-        parts = []
-        from_table = read_points(files, channel_id, kind, start_ns, end_ns, run_id)
-        if from_table is not None:
-            parts.append(from_table)
-        for batch, index in hot:
-            rows = batch.rows
-            if run_id is not None and rows.run_id != run_id:
-                continue
-            mine = rows.present[index] & (rows.timestamps_ns >= start_ns)
-            mine &= rows.timestamps_ns < end_ns
-            timestamps_ns = rows.timestamps_ns[mine]
-            if len(timestamps_ns):
-                values = words_to_arrow(kind, rows.words[index][mine], rows.heap)
-                runs = np.zeros(len(timestamps_ns), np.int32)
-                parts.append(Points((rows.run_id,), runs, timestamps_ns, values))
-        if not parts:
-            values = words_to_arrow(kind, np.empty(0, np.uint64), b"")
-            parts.append(Points((), np.empty(0, np.int32), np.empty(0, np.int64), values))
-        return _joined(parts)
+        return ChannelView(channel_id, kind_of(data_type), hot, files, self._reader)
 
-    def size_bytes(self) -> int:
-        """Bytes of the table's files."""
+    def stats(self) -> StoreStats:
+        """How much there is now."""
         with self._changed:
-            return sum(file.size_bytes for file in self._files)
+            files = self._files
+            hot_bytes = self._hot_bytes()
+        return StoreStats(
+            sum(file.extent.points for file in files),
+            sum(file.size_bytes for file in files),
+            len(files),
+            hot_bytes,
+        )
 
     def close(self) -> None:
         """Let go of what is in memory; it is in the log, if it was not flushed."""
         with self._changed:
-            self._hot = HotColumns()
+            self._hot = HotColumns(self._hot_flows)
             self._flushing_hot = None
 
     def _hot_bytes(self) -> int:
         flushing = self._flushing_hot.nbytes if self._flushing_hot is not None else 0
         return self._hot.nbytes + flushing
-
-
-def _joined(parts: Sequence[Points]) -> Points:
-    if len(parts) == 1 and len(parts[0].run_ids) <= 1:
-        return parts[0]
-    run_ids = sorted({run_id for part in parts for run_id in part.run_ids})
-    number_of = {run_id: number for number, run_id in enumerate(run_ids)}
-    runs = [
-        np.array([number_of[run_id] for run_id in part.run_ids], np.int32)[part.runs]
-        for part in parts
-    ]
-    return Points(
-        tuple(run_ids),
-        np.concatenate(runs),
-        np.concatenate([part.timestamps_ns for part in parts]),
-        pa.concat_arrays([part.values for part in parts]),
-    )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import threading
-from collections import OrderedDict
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sift_server.errors import InvalidArgumentError
-from sift_server.lake import Points, PointStore
+from sift_server.lake import Points
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
+    from sift_server.lake import ChannelView, PointStore
     from sift_wire.columns import DataType
-
-SCANS_KEPT_MAX = 4
-"""Scans that are kept in memory for the pages that follow the first."""
-
-SCAN_KEPT_BYTES_MAX = 64 * 1024 * 1024
-"""Larger scans are not kept: each of their pages scans anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunPoints:
-    """Points of one run, sorted by time.
+    """Points of one run, sorted by time, then by value.
 
     Attributes:
         run_id: The run, or an empty string.
@@ -58,39 +54,47 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
-    """The last point that was given: its run, its time, and how many of that time were given."""
+    """The last point that was given: its run, its time, and what tells its value from others."""
 
     run_id: str
     timestamp_ns: int
-    given: int
+    mark: str
 
     def to_token(self) -> str:
-        text = f"{self.timestamp_ns}:{self.given}:{self.run_id}"
+        text = f"{self.timestamp_ns}:{self.mark}:{self.run_id}"
         return base64.urlsafe_b64encode(text.encode()).decode("ascii")
 
     @classmethod
     def from_token(cls, token: str) -> _Cursor:
         try:
             text = base64.b64decode(token, altchars=b"-_", validate=True).decode()
-            timestamp_ns, given, run_id = text.split(":", 2)
-            return cls(run_id, int(timestamp_ns), int(given))
-        except (ValueError, binascii.Error):
+            timestamp_ns, mark, run_id = text.split(":", 2)
+            time_ns = np.int64(int(timestamp_ns))
+        except (ValueError, OverflowError, binascii.Error):
             raise InvalidArgumentError(
                 "page_token is none that this server gave; leave it out for the first page"
             ) from None
+        return cls(run_id, int(time_ns), mark)
 
 
 class PointReader:
     """Reads channels page by page. Safe from many threads.
 
-    A first page sees everything that was published before the call. The pages that follow may be
-    served from the same view of the data.
+    A page sees everything that was published before the call. Points that arrive between two pages
+    are in the pages that follow if they belong there; what was given is never given again, also
+    after a restart. Memory is taken for a page and a window of the table, however long the channel
+    is.
+
+    Example:
+        ```python
+        page = PointReader(store).read(
+            channel_id, DataType.DOUBLE, start_ns, end_ns, run_id=None, after=None, limit=10_000
+        )
+        ```
     """
 
     def __init__(self, store: PointStore) -> None:
         self._store = store
-        self._kept: OrderedDict[tuple[Any, ...], Points] = OrderedDict()
-        self._lock = threading.Lock()
 
     def read(
         self,
@@ -103,6 +107,8 @@ class PointReader:
         limit: int,
     ) -> Page:
         """Read at most `limit` points, sorted by run, time and value, identical ones once.
+
+        Values at one time are sorted by their bits.
 
         Args:
             channel_id: Which channel.
@@ -117,91 +123,96 @@ class PointReader:
             InvalidArgumentError: `after` is no cursor.
         """
         cursor = None if after is None else _Cursor.from_token(after)
-        key = (channel_id, data_type, start_ns, end_ns, run_id)
-        points = self._kept_scan(key) if cursor is not None else None
-        if points is None:
-            points = _sorted_once(self._store.scan(channel_id, data_type, start_ns, end_ns, run_id))
-        first = 0 if cursor is None else _place_behind(points, cursor)
-        last = min(first + limit, len(points))
-        if last == len(points):
-            return Page(_by_run(points, first, last), None)
-        self._keep_scan(key, points)
-        timestamp_ns = int(points.timestamps_ns[last - 1])
-        run = points.runs[last - 1]
-        given = last - _places_of(points, int(run), timestamp_ns)[0]
-        end = _Cursor(points.run_ids[run], timestamp_ns, given)
-        return Page(_by_run(points, first, last), end.to_token())
+        view = self._store.view(channel_id, data_type)
+        found: list[tuple[str, Points]] = []
+        missing = limit + 1  # One more tells whether this is the end.
+        for run, points in _in_order(view, start_ns, end_ns, run_id, cursor):
+            found.append((run, points))
+            missing -= len(points)
+            if missing <= 0:
+                break
+        if missing > 0:
+            return Page(_by_run(found), None)
+        run, points = found.pop()
+        kept = len(points) + missing - 1
+        if kept:
+            found.append((run, _part(points, 0, kept)))
+        last_run, last_points = found[-1]
+        end = _Cursor(
+            last_run, int(last_points.timestamps_ns[-1]), _mark(last_points, len(last_points) - 1)
+        )
+        return Page(_by_run(found), end.to_token())
 
-    def _kept_scan(self, key: tuple[Any, ...]) -> Points | None:
-        with self._lock:
-            points = self._kept.get(key)
-            if points is not None:
-                self._kept.move_to_end(key)
-            return points
 
-    def _keep_scan(self, key: tuple[Any, ...], points: Points) -> None:
-        if points.timestamps_ns.nbytes + points.values.nbytes > SCAN_KEPT_BYTES_MAX:
-            return
-        with self._lock:
-            self._kept[key] = points
-            self._kept.move_to_end(key)
-            if len(self._kept) > SCANS_KEPT_MAX:
-                self._kept.popitem(last=False)
+def _in_order(
+    view: ChannelView, start_ns: int, end_ns: int, run_id: str | None, cursor: _Cursor | None
+) -> Iterator[tuple[str, Points]]:
+    """Points behind a cursor, run by run, each point once."""
+    for run in view.run_ids(start_ns, end_ns) if run_id is None else [run_id]:
+        from_ns = start_ns
+        if cursor is not None:
+            if run < cursor.run_id:
+                continue
+            if run == cursor.run_id:
+                from_ns = max(start_ns, cursor.timestamp_ns)
+        for window in view.read(run, from_ns, end_ns):
+            points = _sorted_once(window)
+            if cursor is not None and run == cursor.run_id:
+                points = _behind(points, cursor)
+            if len(points):
+                yield run, points
 
 
 def _sorted_once(points: Points) -> Points:
-    """Sort by run, time and value, and drop what is there more than once."""
-    runs, times = points.runs, points.timestamps_ns
+    """Sort by time and value, and drop what is there more than once."""
+    times = points.timestamps_ns
     # Compared, not subtracted: the difference of two times may not fit 64 bits.
-    if (runs[1:] == runs[:-1]).all() and (times[1:] > times[:-1]).all():
+    if (times[1:] > times[:-1]).all():
         return points
-    table = pa.table({"run": runs, "time": times, "value": points.values})
-    order = pc.sort_indices(
-        table, sort_keys=[("run", "ascending"), ("time", "ascending"), ("value", "ascending")]
-    ).to_numpy()
-    runs, times = runs[order], times[order]
-    values = points.values.take(pa.array(order))
+    table = pa.table({"time": times, "value": points.values})
+    order = pc.sort_indices(table, sort_keys=[("time", "ascending"), ("value", "ascending")])
+    times = times[order.to_numpy()]
+    values = points.values.take(order)
     new = np.ones(len(times), np.bool_)
-    if len(times):
-        changed = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
-        new[1:] = (runs[1:] != runs[:-1]) | (times[1:] != times[:-1]) | changed
+    changed = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
+    new[1:] = (times[1:] != times[:-1]) | changed
     if new.all():
-        return Points(points.run_ids, runs, times, values)
-    return Points(points.run_ids, runs[new], times[new], values.filter(pa.array(new)))
+        return Points(times, values)
+    return Points(times[new], values.filter(pa.array(new)))
 
 
-def _place_behind(points: Points, cursor: _Cursor) -> int:
-    """Index of the first point behind a cursor."""
-    if cursor.run_id not in points.run_ids:
-        # Runs are sorted: go on with the next one.
-        behind = sum(run_id < cursor.run_id for run_id in points.run_ids)
-        return int(np.searchsorted(points.runs, behind, side="left"))
-    run = points.run_ids.index(cursor.run_id)
-    same, later = _places_of(points, run, cursor.timestamp_ns)
-    return min(same + cursor.given, later)
+def _behind(points: Points, cursor: _Cursor) -> Points:
+    """The points, sorted and each once, that come behind a cursor."""
+    first = int(np.searchsorted(points.timestamps_ns, cursor.timestamp_ns, side="left"))
+    last = int(np.searchsorted(points.timestamps_ns, cursor.timestamp_ns, side="right"))
+    for place in range(first, last):
+        if _mark(points, place) == cursor.mark:
+            return _part(points, place + 1, len(points))
+    return _part(points, first, len(points))
 
 
-def _places_of(points: Points, run: int, timestamp_ns: int) -> tuple[int, int]:
-    """Where the points of a run and time begin, and where later ones do."""
-    first, last = np.searchsorted(points.runs, [run, run + 1])
-    times = points.timestamps_ns[first:last]
-    return (
-        int(first + np.searchsorted(times, timestamp_ns, side="left")),
-        int(first + np.searchsorted(times, timestamp_ns, side="right")),
-    )
+def _mark(points: Points, place: int) -> str:
+    """What tells a value from others at its time, short however long it is."""
+    value = points.values[place].as_py()
+    if isinstance(value, int):
+        return f"{value:x}"
+    data = value.encode() if isinstance(value, str) else value
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def _by_run(points: Points, first: int, last: int) -> list[RunPoints]:
-    found = []
-    while first < last:
-        run = points.runs[first]
-        end = min(last, int(np.searchsorted(points.runs, run, side="right")))
-        found.append(
-            RunPoints(
-                points.run_ids[run],
-                points.timestamps_ns[first:end],
-                points.values.slice(first, end - first),
-            )
+def _part(points: Points, first: int, last: int) -> Points:
+    return Points(points.timestamps_ns[first:last], points.values.slice(first, last - first))
+
+
+def _by_run(found: list[tuple[str, Points]]) -> list[RunPoints]:
+    parts: dict[str, list[Points]] = {}
+    for run, points in found:
+        parts.setdefault(run, []).append(points)
+    return [
+        RunPoints(
+            run,
+            np.concatenate([part.timestamps_ns for part in mine]),
+            pa.concat_arrays([part.values for part in mine]),
         )
-        first = end
-    return found
+        for run, mine in parts.items()
+    ]

@@ -1,0 +1,301 @@
+"""Data files of the table: written durably, read a row group at a time."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sift_server.lake.points import VARIABLE_KINDS, Kind, Points
+from sift_server.lake.schema import NAME_COLUMNS, WRITE_SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from sift_server.lake.sorting import PointChunk
+
+ROW_GROUP_POINTS = 128 * 1024
+"""Points of a row group: what is decoded at least to read one channel."""
+
+FILE_POINTS_MAX = 16 * 1024 * 1024
+"""Points of a data file."""
+
+FOOTERS_KEPT_MAX = 2_048
+"""Files whose row groups are remembered."""
+
+ZSTD_LEVEL = 1
+"""Higher levels cost twice the time for a few hundredths of the size."""
+
+_STATISTICS_COLUMNS = [*NAME_COLUMNS, "timestamp_ns"]
+_DICTIONARY_COLUMNS = [*NAME_COLUMNS, "value_string"]
+_ENCODINGS = {"timestamp_ns": "DELTA_BINARY_PACKED", "value_int64": "DELTA_BINARY_PACKED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The most that a file or a row group can hold, both ends included; None where unknown."""
+
+    points: int
+    channel_id_min: str | None
+    channel_id_max: str | None
+    timestamp_ns_min: int | None
+    timestamp_ns_max: int | None
+
+    def may_hold(self, channel_id: str, start_ns: int, end_ns: int) -> bool:
+        """Whether points of a channel between two times, the end excluded, can be in it."""
+        return (
+            (self.channel_id_min is None or self.channel_id_min <= channel_id)
+            and (self.channel_id_max is None or channel_id <= self.channel_id_max)
+            and (self.timestamp_ns_min is None or self.timestamp_ns_min < end_ns)
+            and (self.timestamp_ns_max is None or start_ns <= self.timestamp_ns_max)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file of the table."""
+
+    path: Path
+    size_bytes: int
+    extent: Extent
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A row group of a file.
+
+    Attributes:
+        path: The file.
+        number: Its number in the file.
+        extent: What it holds at the most.
+        run_id: The one run, or an empty string, of all its points; None if there may be several.
+    """
+
+    path: Path
+    number: int
+    extent: Extent
+    run_id: str | None
+
+
+def write_files(folder: Path, chunks: Iterator[PointChunk]) -> Iterator[DataFile]:
+    """Write chunks to new files in a folder; each is on disk when it is yielded.
+
+    Raises:
+        OSError: A file can't be written; what there is of it was removed.
+    """
+    for first in chunks:
+        path = folder / f"{uuid.uuid4()}.parquet"
+        try:
+            yield _write_file(path, first, chunks)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _write_file(path: Path, chunk: PointChunk | None, more: Iterator[PointChunk]) -> DataFile:
+    extents = []
+    points = 0
+    with path.open("wb") as file:
+        with pq.ParquetWriter(
+            file,
+            WRITE_SCHEMA,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            use_dictionary=_DICTIONARY_COLUMNS,
+            write_statistics=_STATISTICS_COLUMNS,
+            column_encoding=_ENCODINGS,
+            store_schema=False,
+        ) as writer:
+            while chunk is not None:
+                writer.write_table(chunk.to_table(), row_group_size=2 * ROW_GROUP_POINTS)
+                extents.append(_extent_of(chunk))
+                points += len(chunk)
+                chunk = None if points >= FILE_POINTS_MAX else next(more, None)
+        file.flush()
+        os.fsync(file.fileno())
+        size_bytes = file.tell()
+    sync_folder(path.parent)
+    return DataFile(path, size_bytes, _joined(extents))
+
+
+def _extent_of(chunk: PointChunk) -> Extent:
+    return Extent(
+        len(chunk),
+        chunk.channel_id_min,
+        chunk.channel_id_max,
+        int(chunk.timestamps_ns.min()),
+        int(chunk.timestamps_ns.max()),
+    )
+
+
+def _joined(extents: list[Extent]) -> Extent:
+    return Extent(
+        sum(extent.points for extent in extents),
+        min(extent.channel_id_min for extent in extents if extent.channel_id_min is not None),
+        max(extent.channel_id_max for extent in extents if extent.channel_id_max is not None),
+        min(extent.timestamp_ns_min for extent in extents if extent.timestamp_ns_min is not None),
+        max(extent.timestamp_ns_max for extent in extents if extent.timestamp_ns_max is not None),
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the entries of a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Footer:
+    metadata: Any
+    row_groups: tuple[RowGroup, ...]
+
+
+class FileReader:
+    """Reads row groups, and remembers the footers of files. Safe from many threads."""
+
+    def __init__(self) -> None:
+        self._footers: OrderedDict[Path, _Footer] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def row_groups(
+        self, file: DataFile, channel_id: str, start_ns: int, end_ns: int
+    ) -> list[RowGroup]:
+        """Row groups that may hold points of a channel between two times, the end excluded."""
+        if not file.extent.may_hold(channel_id, start_ns, end_ns):
+            return []
+        return [
+            group
+            for group in self._footer(file.path).row_groups
+            if group.extent.may_hold(channel_id, start_ns, end_ns)
+        ]
+
+    def run_ids(self, group: RowGroup, channel_id: str, start_ns: int, end_ns: int) -> list[str]:
+        """Runs that a channel has points of in a row group, between two times."""
+        table = self._read(group, ["channel_id", "run_id", "timestamp_ns"])
+        mine = _places(table, channel_id, start_ns, end_ns)
+        runs = table["run_id"].combine_chunks().take(pa.array(mine))
+        return [run_id or "" for run_id in runs.unique().to_pylist()]
+
+    def read(
+        self, group: RowGroup, channel_id: str, kind: Kind, start_ns: int, end_ns: int, run_id: str
+    ) -> Points | None:
+        """Points of a channel and run in a row group, between two times; None if none are there."""
+        if group.run_id is not None and group.run_id != run_id:
+            return None
+        columns = ["channel_id", "timestamp_ns", kind.column]
+        if group.run_id is None:
+            columns.append("run_id")
+        table = self._read(group, columns)
+        mine = _places(table, channel_id, start_ns, end_ns)
+        if group.run_id is None:
+            runs = table["run_id"].combine_chunks()
+            if run_id:
+                wanted = _equal(runs, run_id)
+            else:
+                wanted = runs.is_null().to_numpy(zero_copy_only=False)
+            mine = mine[wanted[mine]]
+        if not len(mine):
+            return None
+        values = table[kind.column].combine_chunks()
+        if mine[-1] - mine[0] + 1 == len(mine):
+            values = values.slice(mine[0], len(mine))
+        else:
+            values = values.take(pa.array(mine))
+        return Points(table["timestamp_ns"].to_numpy()[mine], _bits(values, kind))
+
+    def _read(self, group: RowGroup, columns: list[str]) -> Any:  # noqa: ANN401
+        with pq.ParquetFile(
+            group.path,
+            metadata=self._footer(group.path).metadata,
+            memory_map=True,
+            read_dictionary=["channel_id", "run_id"],
+        ) as file:
+            return file.read_row_group(group.number, columns=columns, use_threads=False)
+
+    def _footer(self, path: Path) -> _Footer:
+        with self._lock:
+            footer = self._footers.get(path)
+            if footer is not None:
+                self._footers.move_to_end(path)
+                return footer
+        metadata = pq.read_metadata(path)
+        groups = tuple(
+            _row_group(path, number, metadata.row_group(number))
+            for number in range(metadata.num_row_groups)
+        )
+        footer = _Footer(metadata, groups)
+        with self._lock:
+            self._footers[path] = footer
+            if len(self._footers) > FOOTERS_KEPT_MAX:
+                self._footers.popitem(last=False)
+        return footer
+
+
+def _row_group(path: Path, number: int, metadata: Any) -> RowGroup:  # noqa: ANN401
+    statistics = {}
+    for column in range(metadata.num_columns):
+        chunk = metadata.column(column)
+        if chunk.path_in_schema in _STATISTICS_COLUMNS:
+            statistics[chunk.path_in_schema] = chunk.statistics
+    ends: list[Any] = []
+    for name in ("channel_id", "timestamp_ns"):
+        known = statistics.get(name)
+        known = known if known is not None and known.has_min_max else None
+        ends += (None, None) if known is None else (known.min, known.max)
+    extent = Extent(metadata.num_rows, *ends)
+    return RowGroup(path, number, extent, _one_run(statistics.get("run_id"), metadata.num_rows))
+
+
+def _one_run(statistics: Any, points: int) -> str | None:  # noqa: ANN401
+    if statistics is None or not statistics.has_null_count:
+        return None
+    if statistics.null_count == points:
+        return ""
+    if statistics.null_count or not statistics.has_min_max or statistics.min != statistics.max:
+        return None
+    return str(statistics.min)
+
+
+def _places(table: Any, channel_id: str, start_ns: int, end_ns: int) -> NDArray[np.intp]:  # noqa: ANN401
+    """Places of a channel's points between two times in a row group."""
+    times = table["timestamp_ns"].to_numpy()
+    mine = _equal(table["channel_id"].combine_chunks(), channel_id)
+    return np.flatnonzero(mine & (times >= start_ns) & (times < end_ns))
+
+
+def _equal(names: Any, name: str) -> NDArray[np.bool_]:  # noqa: ANN401
+    """Where an array of dictionaries has a name."""
+    code = names.dictionary.index(name).as_py()
+    if code < 0:
+        return np.zeros(len(names), np.bool_)
+    equal: NDArray[np.bool_] = names.indices.fill_null(-1).to_numpy() == code
+    return equal
+
+
+def _bits(values: Any, kind: Kind) -> Any:  # noqa: ANN401
+    """Values of the table as `Points` has them."""
+    if kind in VARIABLE_KINDS:
+        return values.cast(pa.large_string() if kind is Kind.STRING else pa.large_binary())
+    match kind:
+        case Kind.DOUBLE | Kind.INT64:
+            words = values.to_numpy().view(np.uint64)
+        case Kind.FLOAT:
+            words = values.to_numpy().view(np.uint32).astype(np.uint64)
+        case Kind.UINT64:
+            words = values.cast(pa.uint64()).to_numpy()
+        case _:
+            words = values.cast(pa.uint8()).to_numpy().astype(np.uint64)
+    return pa.array(words)
