@@ -1,0 +1,94 @@
+"""The tree of errors."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import grpc
+import pytest
+
+from sift_py import errors
+from sift_py.errors import SiftError
+
+PUBLIC = {
+    "ChannelUriError",
+    "EmbeddedServerError",
+    "IngestionServiceManagerError",
+    "IngestionStreamError",
+    "IngestionValidationError",
+    "RuleConfigError",
+    "RulesRejectedError",
+    "ServiceClosedError",
+    "SiftConfigError",
+    "SiftError",
+    "TelemetryConfigValidationError",
+    "YamlConfigError",
+}
+
+BUILTINS = {
+    "KeyError": KeyError,
+    "RuntimeError": RuntimeError,
+    "ValueError": ValueError,
+    "grpc.RpcError": grpc.RpcError,
+}
+
+
+def drawn_tree() -> dict[str, tuple[str | None, str | None]]:
+    """Name of each error in the docstring, with its parent and what else it is."""
+    tree: dict[str, tuple[str | None, str | None]] = {}
+    ancestors: list[tuple[int, str]] = []
+    drawing = errors.__doc__.split("```text\n")[1].split("```")[0]
+    for line in drawing.splitlines():
+        indent, name, other = re.match(r"([│├└─ ]*)(\w+)(?: \(([\w.]+)\))?", line).groups()
+        while ancestors and ancestors[-1][0] >= len(indent):
+            ancestors.pop()
+        tree[name] = (ancestors[-1][1] if ancestors else None, other)
+        ancestors.append((len(indent), name))
+    return tree
+
+
+def error_classes() -> dict[str, type[SiftError]]:
+    return {
+        name: one
+        for name, one in vars(errors).items()
+        if inspect.isclass(one) and issubclass(one, SiftError)
+    }
+
+
+def test_the_public_list_is_pinned() -> None:
+    """Adding an error is a decision, and losing one breaks programs."""
+    assert set(errors.__all__) == PUBLIC == set(error_classes())
+
+
+def test_the_tree_in_the_docstring_is_the_real_one() -> None:
+    """Same names, same parents, same builtins."""
+    real = {
+        name: (
+            next((base.__name__ for base in one.__bases__ if issubclass(base, SiftError)), None),
+            next((base for base in one.__bases__ if not issubclass(base, SiftError)), None),
+        )
+        for name, one in error_classes().items()
+        if one is not SiftError
+    }
+    drawn = drawn_tree()
+    assert drawn.pop("SiftError") == (None, None)
+    assert real == {
+        name: (parent, BUILTINS[other] if other else None)
+        for name, (parent, other) in drawn.items()
+    }
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC - {"IngestionStreamError"}))
+def test_the_message_is_shown_as_it_is(name: str) -> None:
+    """Also where the class is a KeyError, which would quote it."""
+    error = getattr(errors, name)("what was wrong")
+    assert str(error) == error.message == "what was wrong"
+
+
+def test_a_stream_error_has_a_status() -> None:
+    """Like every `grpc.RpcError` that a call ends with."""
+    error = errors.IngestionStreamError(grpc.StatusCode.INVALID_ARGUMENT, "no such flow")
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.details() == "no such flow"
+    assert str(error) == "INVALID_ARGUMENT: no such flow"
