@@ -15,8 +15,8 @@ shows. All of it is integer arithmetic, in nanoseconds.
 from __future__ import annotations
 
 import argparse
+import calendar
 import csv
-import datetime as dt
 import math
 import os
 import struct
@@ -134,13 +134,10 @@ def timestamps_ns(columns: dict[str, list[str]]) -> list[int]:
     """Absolute time of each row."""
     since_lift_off_ns = [int(Decimal(cell) * NS_PER_S) for cell in columns["time"]]
     parts = zip(
-        *(columns[name] for name in ("year", "month", "day", "hour", "minute", "second")),
+        *(map(int, columns[name]) for name in ("year", "month", "day", "hour", "minute", "second")),
         strict=True,
     )
-    gps_ns = [
-        int(dt.datetime(*map(int, each), tzinfo=dt.UTC).timestamp()) * NS_PER_S  # type: ignore[misc]
-        for each in parts
-    ]
+    gps_ns = [calendar.timegm(each) * NS_PER_S for each in parts]
     lift_off_ns = max(gps - since for gps, since in zip(gps_ns, since_lift_off_ns, strict=True))
     return [lift_off_ns + since for since in since_lift_off_ns]
 

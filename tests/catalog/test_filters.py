@@ -282,9 +282,7 @@ def _combined(children):
     )
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.recursive(st.sampled_from(ATOMS), _combined, max_leaves=8))
 def test_conditions_are_true_or_false_however_they_are_combined(runs, filter_):
     """A missing value never makes a row vanish from both a filter and its negation."""

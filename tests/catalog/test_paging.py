@@ -57,9 +57,7 @@ def walk(catalog: Catalog, sizes: Iterator[int], filter_: str, order_by: str) ->
         token = page.next_token
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     sizes=st.lists(st.integers(1, 25), min_size=1, max_size=5),
     order_by=st.sampled_from(ORDERS),

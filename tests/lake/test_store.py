@@ -99,7 +99,7 @@ def read_all(
         after = page.next_cursor
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, limit=st.integers(1, 7))
 def test_any_interleaving_reads_as_a_set(tmp_path_factory, steps: list[Any], limit: int):
     """Batches, flushes and restarts in any order; pages of any size; each point once, sorted."""

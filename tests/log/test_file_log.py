@@ -111,7 +111,7 @@ def test_any_order_of_operations_equals_a_list(tmp_path: Path):
     MACHINE_FOLDERS[:] = [tmp_path]
     run_state_machine_as_test(
         LogMachine,
-        settings=settings(max_examples=40, stateful_step_count=20, deadline=None),
+        settings=settings(max_examples=40, stateful_step_count=20),
     )
 
 

@@ -188,7 +188,7 @@ def requests(draw: st.DrawFn) -> Request:
     return request
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(requests(), max_size=12))
 def test_rows_equal_what_the_library_reads(messages: list[Request]):
     """All types, extremes, partial rows, several flows, configs and runs, in one go."""
@@ -205,7 +205,7 @@ UNKNOWN_FIELDS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(requests(), min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_any_order_of_fields_is_understood(messages: list[Request], rng: random.Random):
     """Fields may come in any order, several times, split, and with unknown ones in between."""
@@ -230,7 +230,7 @@ def test_any_order_of_fields_is_understood(messages: list[Request], rng: random.
     check(shuffled)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(requests(), min_size=1, max_size=4),
     st.randoms(use_true_random=False),
@@ -266,7 +266,7 @@ def ends_stream(data: bytes) -> bool:
         return False
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(requests(), max_size=5))
 def test_the_plain_python_run_agrees(messages: list[Request]):
     """The kernels are ordinary functions first; compiled or not, they find the same."""

@@ -95,9 +95,9 @@ def test_a_body_that_ends_in_a_frame_is_cut_off():
 @pytest.mark.parametrize(
     ("data", "error"),
     [
-        (gzip.compress(b"\0" * 10_000_000), FrameTooLargeError),
-        (gzip.compress(b"some text")[:-9], FrameCompressionError),
-        (b"no gzip at all", FrameCompressionError),
+        pytest.param(gzip.compress(b"\0" * 10_000_000), FrameTooLargeError, id="a bomb"),
+        pytest.param(gzip.compress(b"some text")[:-9], FrameCompressionError, id="cut off"),
+        pytest.param(b"no gzip at all", FrameCompressionError, id="not gzip"),
     ],
 )
 def test_inflating_has_a_limit(data: bytes, error: type[FrameError]):

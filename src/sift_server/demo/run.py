@@ -64,12 +64,12 @@ def run_demo(seconds: float, data_dir: Path, console: Console) -> int:
             channel, {"processor": processor_config(platform.node()), "machine": _yaml_config()}
         )
         run_name = time.strftime("demo %Y-%m-%d %H:%M:%S")
-        for name in ("processor", "machine"):
-            manager[name].attach_run(channel, run_name)
+        services = list(manager.ingestion_services.values())
+        for service in services:
+            service.attach_run(channel, run_name)
         sent = _stream(manager, seconds, console)
         complete = True
-        for name in ("processor", "machine"):
-            service = manager[name]
+        for service in services:
             series = _read_back(channel, service)
             console.print()
             console.print(table_of(series, f"{service.asset_name}, run “{run_name}”"))
@@ -108,15 +108,18 @@ def _stream(manager: IngestionServicesManager, seconds: float, console: Console)
     )
     with (
         progress,
-        manager["processor"].buffered_ingestion(flush_interval_sec=FLUSH_INTERVAL_S) as processor,
-        manager["machine"].buffered_ingestion(flush_interval_sec=FLUSH_INTERVAL_S) as around,
+        manager.ingestion_service("processor") as processor_service,
+        manager.ingestion_service("machine") as machine_service,
+        processor_service.buffered_ingestion(flush_interval_sec=FLUSH_INTERVAL_S) as processor,
+        machine_service.buffered_ingestion(flush_interval_sec=FLUSH_INTERVAL_S) as around,
     ):
         task = progress.add_task("streaming", total=seconds, rates="")
         # Declared nowhere, created when it is needed.
-        manager["machine"].try_create_flow(process_flow())
-        names = {id(service): manager[name].asset_name for name, service in (
-            ("processor", processor), ("machine", around),
-        )}  # fmt: skip
+        machine_service.try_create_flow(process_flow())
+        names = {
+            id(processor): processor_service.asset_name,
+            id(around): machine_service.asset_name,
+        }
         started = due = time.monotonic()
         samples = 0
         while (elapsed := time.monotonic() - started) < seconds:
