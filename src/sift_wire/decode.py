@@ -129,9 +129,8 @@ def _decode(frames: Frames, layout_of: LayoutOf) -> tuple[list[DecodedBatch], li
 
     group_of = np.empty(count, np.int64)
     first_of_group = np.empty(count, np.int64)
-    size_of_group = np.empty(count, np.int64)
     table = np.full(1 << (2 * count - 1).bit_length(), -1, np.int64)
-    n_groups = kernels.group_messages(data, scan, group_of, first_of_group, size_of_group, table)
+    n_groups = kernels.group_messages(data, scan, group_of, first_of_group, table)
 
     firsts = scan[first_of_group[:n_groups], : kernels.RUN_END + 1].tolist()
     names = [
@@ -146,7 +145,7 @@ def _decode(frames: Frames, layout_of: LayoutOf) -> tuple[list[DecodedBatch], li
     groups = _plan_groups(scan, group_of, layouts)
     n_cells, n_rows, n_heap = _totals(groups, scan, group_of, layouts)
     words = np.empty(n_cells, np.uint64)
-    present = np.empty(n_cells, np.bool_)
+    present = np.ones(n_cells, np.bool_)
     timestamps_ns = np.empty(n_rows, np.int64)
     heap = np.empty(n_heap, np.uint8)
     fields = np.frombuffer(

@@ -33,7 +33,11 @@ RUN_START, RUN_END = 4, 5
 TIMESTAMP_NS = 6
 VALUES_START, VALUES_END, VALUES = 7, 8, 9
 UNDERSTOOD = 10
-SCAN_COLUMNS = 11
+HEAD_END = 11
+"""Where the timestamp begins, if the values follow it at once; else -1."""
+LIKE_PREVIOUS = 12
+"""Whether config, flow and run are those of the previous message that was understood."""
+SCAN_COLUMNS = 13
 
 # Columns of the table that tells `fill_columns` about groups of messages, one row a group.
 CHANNELS = 0
@@ -122,6 +126,52 @@ def split_frames(data: Bytes, starts: Ints, ends: Ints) -> None:
 
 
 @_compiled
+def _load_64(data: Bytes, at: int) -> np.uint64:
+    """Eight bytes, little-endian; one instruction when compiled, for which `u` has no sign."""
+    u = np.uint64(at)
+    return (
+        np.uint64(data[u])
+        | np.uint64(data[u + np.uint64(1)]) << np.uint64(8)
+        | np.uint64(data[u + np.uint64(2)]) << np.uint64(16)
+        | np.uint64(data[u + np.uint64(3)]) << np.uint64(24)
+        | np.uint64(data[u + np.uint64(4)]) << np.uint64(32)
+        | np.uint64(data[u + np.uint64(5)]) << np.uint64(40)
+        | np.uint64(data[u + np.uint64(6)]) << np.uint64(48)
+        | np.uint64(data[u + np.uint64(7)]) << np.uint64(56)
+    )
+
+
+@_compiled
+def _load_32(data: Bytes, at: int) -> np.uint64:
+    """Four bytes, little-endian."""
+    u = np.uint64(at)
+    return (
+        np.uint64(data[u])
+        | np.uint64(data[u + np.uint64(1)]) << np.uint64(8)
+        | np.uint64(data[u + np.uint64(2)]) << np.uint64(16)
+        | np.uint64(data[u + np.uint64(3)]) << np.uint64(24)
+    )
+
+
+@_compiled
+def _equal(data: Bytes, start: int, end: int, other_start: int, other_end: int) -> bool:
+    length = end - start
+    if length != other_end - other_start:
+        return False
+    if length < 8:
+        for index in range(length):
+            if data[start + index] != data[other_start + index]:
+                return False
+        return True
+    index = 0
+    while index <= length - 8:
+        if _load_64(data, start + index) != _load_64(data, other_start + index):
+            return False
+        index += 8
+    return _load_64(data, end - 8) == _load_64(data, other_end - 8)
+
+
+@_compiled
 def _varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
     """The varint at a place, and the place behind it; -1 if it is cut off or too long."""
     value = np.uint64(0)
@@ -158,6 +208,9 @@ def _is_utf8(data: Bytes, start: int, end: int) -> bool:
     """Whether bytes are UTF-8: no surrogates, no overlong forms, nothing above U+10FFFF."""
     at = start
     while at < end:
+        if at + 8 <= end and _load_64(data, at) & np.uint64(0x8080808080808080) == 0:
+            at += 8
+            continue
         first = np.int64(data[at])
         if first < 0x80:
             at += 1
@@ -219,66 +272,134 @@ def _timestamp_ns(data: Bytes, start: int, end: int) -> tuple[int, bool]:
 
 
 @_compiled
-def scan_messages(data: Bytes, starts: Ints, ends: Ints, scan: Ints) -> None:
-    """Find out what each message says of itself, and where its values lie."""
-    for index in range(len(starts)):
-        row = scan[index]
-        row[:] = 0
-        at = starts[index]
-        end = ends[index]
-        timed = False
-        understood = True
-        while at < end and understood:
-            tag = data[at]
-            if tag == _TAG_VALUE:
-                # All values in one go: they are one behind the other, or the message is unusual.
-                understood = row[VALUES] == 0
-                row[VALUES_START] = at
-                count = 0
-                while at < end and data[at] == _TAG_VALUE:
-                    start, at = _extent(data, at + 1, end)
-                    if at < 0:
-                        understood = False
-                        break
-                    count += 1
-                row[VALUES_END] = at
-                row[VALUES] = count
-                if at < 0:
-                    break
-            elif tag == _TAG_END_STREAM:
-                _, at = _varint(data, at + 1, end)
-                if at < 0:
-                    understood = False
-                    break
-            elif tag in (_TAG_CONFIG, _TAG_FLOW, _TAG_TIMESTAMP, _TAG_RUN, _TAG_ORGANIZATION):
-                start, at = _extent(data, at + 1, end)
-                if at < 0:
-                    understood = False
-                elif tag == _TAG_TIMESTAMP:
-                    row[TIMESTAMP_NS], understood = _timestamp_ns(data, start, at)
-                    understood = understood and not timed
-                    timed = True
-                else:
-                    understood = _is_utf8(data, start, at)
-                    if tag == _TAG_CONFIG:
-                        row[CONFIG_START], row[CONFIG_END] = start, at
-                    elif tag == _TAG_FLOW:
-                        row[FLOW_START], row[FLOW_END] = start, at
-                    elif tag == _TAG_RUN:
-                        row[RUN_START], row[RUN_END] = start, at
-            else:
-                understood = False
-        row[UNDERSTOOD] = understood and timed
+def _walk_values(data: Bytes, at: int, end: int) -> tuple[int, int]:
+    """Step over the channel values at a place; return the place behind them, and how many."""
+    count = 0
+    step = 0
+    while at < end and data[at] == _TAG_VALUE:
+        if at + 1 < end and data[at + 1] < 0x80:
+            step = np.int64(data[at + 1]) + 2
+            if at + step > end:
+                return -1, count
+            at += step
+        else:
+            _, at = _extent(data, at + 1, end)
+            if at < 0:
+                return -1, count
+        count += 1
+    return at, count
 
 
 @_compiled
-def _equal(data: Bytes, start: int, end: int, other_start: int, other_end: int) -> bool:
-    if end - start != other_end - other_start:
-        return False
-    for index in range(end - start):
-        if data[start + index] != data[other_start + index]:
+def _scan_message(data: Bytes, start: int, end: int, row: Ints) -> bool:
+    """Read a message field by field; whether it was understood."""
+    row[:] = 0
+    at = start
+    timestamp_start = -1
+    timestamp_end = -1
+    while at < end:
+        tag = data[at]
+        if tag == _TAG_VALUE:
+            # All values in one go: they are one behind the other, or the message is unusual.
+            if row[VALUES] != 0:
+                return False
+            row[VALUES_START] = at
+            at, row[VALUES] = _walk_values(data, at, end)
+            row[VALUES_END] = at
+            if at < 0:
+                return False
+        elif tag == _TAG_END_STREAM:
+            _, at = _varint(data, at + 1, end)
+            if at < 0:
+                return False
+        elif tag == _TAG_TIMESTAMP:
+            if timestamp_start >= 0:
+                return False
+            timestamp_start = at
+            content, at = _extent(data, at + 1, end)
+            if at < 0:
+                return False
+            timestamp_end = at
+            row[TIMESTAMP_NS], in_range = _timestamp_ns(data, content, at)
+            if not in_range:
+                return False
+        elif tag in (_TAG_CONFIG, _TAG_FLOW, _TAG_RUN, _TAG_ORGANIZATION):
+            content, at = _extent(data, at + 1, end)
+            if at < 0 or not _is_utf8(data, content, at):
+                return False
+            if tag == _TAG_CONFIG:
+                row[CONFIG_START], row[CONFIG_END] = content, at
+            elif tag == _TAG_FLOW:
+                row[FLOW_START], row[FLOW_END] = content, at
+            elif tag == _TAG_RUN:
+                row[RUN_START], row[RUN_END] = content, at
+        else:
             return False
-    return True
+    if row[VALUES] == 0 or row[VALUES_START] != timestamp_end:
+        row[HEAD_END] = -1
+    else:
+        row[HEAD_END] = timestamp_start
+    return timestamp_start >= 0
+
+
+@_compiled
+def _scan_like(
+    data: Bytes, start: int, end: int, row: Ints, model_start: int, model_end: int, model: Ints
+) -> bool:
+    """Read a message that differs from another in its timestamp and values only; whether it does.
+
+    Its other bytes equal those of the other, so they mean the same and need not be read again.
+    """
+    head_bytes = model[HEAD_END] - model_start
+    tail_bytes = model_end - model[VALUES_END]
+    at = start + head_bytes
+    if at >= end or not _equal(data, start, at, model_start, model[HEAD_END]):
+        return False
+    if data[at] != _TAG_TIMESTAMP:
+        return False
+    content, at = _extent(data, at + 1, end)
+    if at < 0:
+        return False
+    row[TIMESTAMP_NS], in_range = _timestamp_ns(data, content, at)
+    if not in_range:
+        return False
+    row[VALUES_START] = at
+    at, row[VALUES] = _walk_values(data, at, end)
+    if at < 0 or row[VALUES] == 0:
+        return False
+    row[VALUES_END] = at
+    if not _equal(data, at, end, model[VALUES_END], model_end):
+        return False
+    moved_head = start - model_start
+    moved_tail = at - model[VALUES_END]
+    for column in range(CONFIG_START, RUN_END + 1):
+        moved = moved_head if model[column] < model[VALUES_START] else moved_tail
+        row[column] = model[column] + moved
+    row[HEAD_END] = start + head_bytes
+    row[UNDERSTOOD] = 1
+    row[LIKE_PREVIOUS] = 1
+    return tail_bytes >= 0
+
+
+@_compiled
+def scan_messages(data: Bytes, starts: Ints, ends: Ints, scan: Ints) -> None:
+    """Find out what each message says of itself, and where its values lie."""
+    previous = -1
+    for index in range(len(starts)):
+        start = starts[index]
+        end = ends[index]
+        row = scan[index]
+        if (
+            previous < 0
+            or scan[previous, HEAD_END] < 0
+            or not _scan_like(
+                data, start, end, row, starts[previous], ends[previous], scan[previous]
+            )
+        ):
+            row[UNDERSTOOD] = _scan_message(data, start, end, row)
+            row[LIKE_PREVIOUS] = 0
+        if row[UNDERSTOOD]:
+            previous = index
 
 
 @_compiled
@@ -292,16 +413,22 @@ def _same_flow(data: Bytes, row: Ints, other: Ints) -> bool:
 
 @_compiled
 def _hash(data: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
-    """FNV-1a, 64 bits."""
+    """A hash in the manner of FNV-1a, eight bytes a step."""
     value = seed
-    for index in range(start, end):
-        value = (value ^ np.uint64(data[index])) * np.uint64(0x100000001B3)
-    return value
+    at = start
+    while at + 8 <= end:
+        value = (value ^ _load_64(data, at)) * np.uint64(0x100000001B3)
+        value ^= value >> np.uint64(32)
+        at += 8
+    while at < end:
+        value = (value ^ np.uint64(data[at])) * np.uint64(0x100000001B3)
+        at += 1
+    return value ^ (value >> np.uint64(32))
 
 
 @_compiled
 def group_messages(
-    data: Bytes, scan: Ints, group_of: Ints, first_of_group: Ints, size_of_group: Ints, table: Ints
+    data: Bytes, scan: Ints, group_of: Ints, first_of_group: Ints, table: Ints
 ) -> int:
     """Give messages of one config, flow and run the same group number; return how many there are.
 
@@ -310,24 +437,21 @@ def group_messages(
         scan: What `scan_messages` found.
         group_of: Filled with each message's group; -1 for messages that were not understood.
         first_of_group: Filled with the number of each group's first message.
-        size_of_group: Filled with the number of each group's messages.
         table: Work space, filled with -1; a power of two at least twice the number of messages.
     """
     groups = 0
-    previous = -1
+    group = -1
     mask = np.uint64(len(table) - 1)
     for index in range(len(scan)):
         row = scan[index]
         if not row[UNDERSTOOD]:
             group_of[index] = -1
             continue
-        if previous >= 0 and _same_flow(data, row, scan[previous]):
-            group = group_of[previous]
-        else:
+        if not row[LIKE_PREVIOUS]:
             value = _hash(data, row[CONFIG_START], row[CONFIG_END], np.uint64(0xCBF29CE484222325))
             value = _hash(data, row[FLOW_START], row[FLOW_END], value ^ np.uint64(0xFF))
             value = _hash(data, row[RUN_START], row[RUN_END], value ^ np.uint64(0xFF))
-            slot = np.int64((value ^ (value >> np.uint64(32))) & mask)
+            slot = np.int64(value & mask)
             while table[slot] >= 0 and not _same_flow(data, row, scan[first_of_group[table[slot]]]):
                 slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
             group = table[slot]
@@ -335,42 +459,21 @@ def group_messages(
                 group = groups
                 table[slot] = group
                 first_of_group[group] = index
-                size_of_group[group] = 0
                 groups += 1
         group_of[index] = group
-        size_of_group[group] += 1
-        previous = index
     return groups
 
 
 @_compiled
-def _value(data: Bytes, at: int, end: int, field: int) -> tuple[np.uint64, bool]:
-    """The word of a value that must be exactly one field, of fixed width or a varint."""
+def _number(data: Bytes, at: int, end: int, field: int) -> tuple[np.uint64, bool]:
+    """The word of a value that must be exactly one field: a float, or a varint."""
     word = np.uint64(0)
     if field == _DOUBLE:
-        if end - at != 9 or data[at] != 0x11:
-            return word, False
-        word = (
-            np.uint64(data[at + 1])
-            | np.uint64(data[at + 2]) << np.uint64(8)
-            | np.uint64(data[at + 3]) << np.uint64(16)
-            | np.uint64(data[at + 4]) << np.uint64(24)
-            | np.uint64(data[at + 5]) << np.uint64(32)
-            | np.uint64(data[at + 6]) << np.uint64(40)
-            | np.uint64(data[at + 7]) << np.uint64(48)
-            | np.uint64(data[at + 8]) << np.uint64(56)
-        )
-        return word, True
+        return word, False
     if field == _FLOAT:
         if end - at != 5 or data[at] != 0x1D:
             return word, False
-        word = (
-            np.uint64(data[at + 1])
-            | np.uint64(data[at + 2]) << np.uint64(8)
-            | np.uint64(data[at + 3]) << np.uint64(16)
-            | np.uint64(data[at + 4]) << np.uint64(24)
-        )
-        return word, True
+        return _load_32(data, at + 1), True
     if data[at] != field << 3:
         return word, False
     word, at = _varint(data, at + 1, end)
@@ -388,6 +491,19 @@ def _value(data: Bytes, at: int, end: int, field: int) -> tuple[np.uint64, bool]
 
 
 @_compiled
+def _copy_bytes(data: Bytes, at: int, end: int, field: int, heap: Bytes, heap_at: int) -> int:
+    """Copy a value that must be exactly one field of bytes; return its length, -1 if it is not."""
+    if data[at] != field << 3 | 2:
+        return -1
+    start, stop = _extent(data, at + 1, end)
+    if stop != end or (field == _STRING and not _is_utf8(data, start, stop)):
+        return -1
+    for offset in range(stop - start):
+        heap[heap_at + offset] = data[start + offset]
+    return stop - start
+
+
+@_compiled
 def fill_columns(
     data: Bytes,
     scan: Ints,
@@ -402,6 +518,7 @@ def fill_columns(
     """Write the values of all messages into the columns of their groups.
 
     A message that does not fit its group's channels takes no row, and loses its `UNDERSTOOD`.
+    `scan_messages` made sure that values are whole; `present` is true everywhere before.
     """
     for index in range(len(scan)):
         if group_of[index] < 0:
@@ -412,46 +529,54 @@ def fill_columns(
         if row[VALUES] != channels:
             row[UNDERSTOOD] = 0
             continue
-        cell = group[CELLS_START] + group[ROWS]
-        heap_at = group[HEAP_START] + group[HEAP_BYTES]
+        first_field = group[FIELDS_START]
+        first_cell = group[CELLS_START] + group[ROWS]
+        cell_step = group[ROWS_MAX]
+        heap_start = group[HEAP_START]
+        heap_at = heap_start + group[HEAP_BYTES]
+        cell = first_cell
         at = row[VALUES_START]
         end = row[VALUES_END]
         fits = True
         for channel in range(channels):
-            start, at = _extent(data, at + 1, end)
-            field = np.int64(fields[group[FIELDS_START] + channel])
+            field = fields[first_field + channel]
+            length = np.int64(data[at + 1])
+            if field == _DOUBLE and length == 9 and data[at + 2] == 0x11:
+                words[cell] = _load_64(data, at + 3)
+                at += 11
+                cell += cell_step
+                continue
+            if length < 0x80:
+                start = at + 2
+                at = start + length
+            else:
+                start, at = _extent(data, at + 1, end)
             word = np.uint64(0)
             if start == at or (
                 data[start] == _TAG_EMPTY and at - start == 2 and data[start + 1] == 0
             ):
                 present[cell] = False
-            elif field in (_STRING, _BIT_FIELD, _BYTES):
-                if data[start] != field << 3 | 2:
+            elif field == _STRING or field == _BIT_FIELD or field == _BYTES:
+                length = _copy_bytes(data, start, at, field, heap, heap_at)
+                if length < 0:
                     fits = False
                     break
-                text, text_end = _extent(data, start + 1, at)
-                if text_end != at or (field == _STRING and not _is_utf8(data, text, text_end)):
-                    fits = False
-                    break
-                length = text_end - text
-                for offset in range(length):
-                    heap[heap_at + offset] = data[text + offset]
-                word = np.uint64(heap_at - group[HEAP_START]) << np.uint64(32) | np.uint64(length)
+                word = np.uint64(heap_at - heap_start) << np.uint64(32) | np.uint64(length)
                 heap_at += length
-                present[cell] = True
             else:
-                word, fits = _value(data, start, at, field)
+                word, fits = _number(data, start, at, field)
                 if not fits:
                     break
-                present[cell] = True
             words[cell] = word
-            cell += group[ROWS_MAX]
+            cell += cell_step
         if fits:
             timestamps_ns[group[ROWS_START] + group[ROWS]] = row[TIMESTAMP_NS]
             group[ROWS] += 1
-            group[HEAP_BYTES] = heap_at - group[HEAP_START]
+            group[HEAP_BYTES] = heap_at - heap_start
         else:
             row[UNDERSTOOD] = 0
+            for channel in range(channels):
+                present[first_cell + channel * cell_step] = True
 
 
 @_compiled
