@@ -1,20 +1,20 @@
 """The table of points: its columns are a contract that other readers rely on.
 
-| column | type | |
-|---|---|---|
-| `date` | DATE | UTC date of the timestamp; the table is partitioned by it |
-| `asset` | STRING | name of the asset |
-| `channel` | STRING | name of the channel, `component.name` where it has a component |
-| `channel_id` | STRING | id of the channel; files are sorted by it, then by time |
-| `run_id` | STRING | id of the run, or NULL |
-| `timestamp_ns` | BIGINT | nanoseconds since 1970-01-01T00:00:00Z |
-| `value_double` | DOUBLE | of DOUBLE channels |
-| `value_float` | FLOAT | of FLOAT channels |
-| `value_int64` | BIGINT | of INT_32, INT_64, UINT_32 and ENUM channels |
-| `value_uint64` | DECIMAL(20, 0) | of UINT_64 channels: Delta has no unsigned integers |
-| `value_bool` | BOOLEAN | of BOOL channels |
-| `value_string` | STRING | of STRING channels |
-| `value_bytes` | BINARY | of BIT_FIELD and BYTES channels |
+```text
+date          DATE             UTC date of the timestamp; the table is partitioned by it
+asset         STRING           name of the asset
+channel       STRING           name of the channel, `component.name` where it has a component
+channel_id    STRING           id of the channel; files are sorted by it, then by time
+run_id        STRING           id of the run, or NULL
+timestamp_ns  BIGINT           nanoseconds since 1970-01-01T00:00:00Z
+value_double  DOUBLE           of DOUBLE channels
+value_float   FLOAT            of FLOAT channels
+value_int64   BIGINT           of INT_32, INT_64, UINT_32 and ENUM channels
+value_uint64  DECIMAL(20, 0)   of UINT_64 channels: Delta has no unsigned integers
+value_bool    BOOLEAN          of BOOL channels
+value_string  STRING           of STRING channels
+value_bytes   BINARY           of BIT_FIELD and BYTES channels
+```
 
 A row has one value; the other value columns are NULL. Floating point keeps its bits, also those of
 NaN and of negative zero. Rows may be there more than once, when a client sent them more than once:
