@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 APP_ID = "sift-ingest-log"
 """Name under which a commit records the log position that it covers."""
 
+_STATS_COLUMNS = ("channel_id", "timestamp_ns")
+"""Columns whose minima and maxima a commit gives. The table says so: readers that were not told
+which columns have some take those that are missing for a reason to skip the file."""
+
 _EPOCH = dt.date(1970, 1, 1)
 
 
@@ -70,6 +74,7 @@ class DeltaLake:
                 partition_by=[PARTITION_COLUMN],
                 name="points",
                 description="Telemetry points, one a row",
+                configuration={"delta.dataSkippingStatsColumns": ",".join(_STATS_COLUMNS)},
             )
         table = DeltaTable(str(path))
         _sync_version(path, table.version())
@@ -160,7 +165,7 @@ def _add_action(folder: Path, file: DataFile) -> AddAction:
             "channel_id": extent.channel_id_max,
             "timestamp_ns": extent.timestamp_ns_max,
         },
-        "nullCount": {"channel_id": 0, "timestamp_ns": 0},
+        "nullCount": dict.fromkeys(_STATS_COLUMNS, 0),
     }
     return AddAction(
         str(relative),
