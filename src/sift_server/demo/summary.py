@@ -6,19 +6,24 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
+from rich import box
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from sift_server.readback import Series
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARKLINE_CHARACTERS = 24
-_TEXT_CHARACTERS_MAX = 34
+_COURSE_CHARACTERS_MIN, _COURSE_CHARACTERS_MAX = 8, 40
 _PREFIXES = ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"))
 _DIGITS = 4
-_ROUNDED_FROM, _ROUNDED_TO = 10**_DIGITS, 10**12
+_ROUNDED_FROM, _ROUNDED_TO = 10**_DIGITS, 10**7
 
 
 def sparkline(values: Sequence[float], characters: int = _SPARKLINE_CHARACTERS) -> str:
@@ -42,43 +47,74 @@ def sparkline(values: Sequence[float], characters: int = _SPARKLINE_CHARACTERS) 
     return "".join(_BLOCKS[round((mean - low) / step)] for mean in means)
 
 
+class Course:
+    """A cell: the sparkline of a series, or its last text; as much as there is room for."""
+
+    def __init__(self, values: Sequence[float] | Sequence[str]) -> None:
+        self._values = values
+
+    def __rich_measure__(self, _console: Console, options: ConsoleOptions) -> Measurement:
+        """Take what is left, within bounds."""
+        width = min(options.max_width, _COURSE_CHARACTERS_MAX)
+        return Measurement(min(width, _COURSE_CHARACTERS_MIN), width)
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        last = self._values[-1]
+        if isinstance(last, str):
+            text = last
+        else:
+            text = sparkline(
+                [value for value in self._values if not isinstance(value, str)],
+                min(options.max_width, _SPARKLINE_CHARACTERS),
+            )
+        yield Text(text, no_wrap=True, overflow="ellipsis")
+
+
 def table_of(series: Sequence[Series], title: str) -> Table:
-    """A table with a row for each series."""
-    table = Table(title=title, title_justify="left", header_style="bold", expand=False)
+    """A table with a row for each series; 80 columns of a terminal are enough for most."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0),
+        pad_edge=False,
+    )
     table.add_column("channel", no_wrap=True)
     for heading in ("points", "first", "last", "min", "mean", "max"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True, style="dim")
+    table.add_column("")
     for one in series:
         table.add_row(*_row(one))
     return table
 
 
-def _row(series: Series) -> list[str]:
+def _row(series: Series) -> list[RenderableType]:
     values = series.values
     count = f"{len(values):,}"
-    if not values:
-        return [series.name, count, *[""] * 6]
-    if isinstance(values[0], str):
-        last = values[-1]
-        if len(last) > _TEXT_CHARACTERS_MAX:
-            last = last[: _TEXT_CHARACTERS_MAX - 1] + "…"
-        return [series.name, count, "", "", "", "", "", last]
+    if not values or isinstance(values[0], str):
+        return [series.name, count, *[""] * 6, Course(values) if values else ""]
+    mean = math.fsum(values) / len(values)
+    divisor, unit = _scale(max(abs(value) for value in values), series.unit)
 
     def shown(value: float) -> str:
-        return format_value(value, series.unit, series.state_names)
+        if series.state_names or isinstance(value, bool):
+            return format_value(value, state_names=series.state_names)
+        return _number(value if divisor == 1 else value / divisor)
 
-    mean = math.fsum(values) / len(values)
-    average = "" if series.state_names else shown(mean)
     return [
         series.name,
         count,
         shown(values[0]),
         shown(values[-1]),
         shown(min(values)),
-        average,
+        "" if series.state_names else shown(mean),
         shown(max(values)),
-        sparkline(values),
+        unit,
+        Course(values),
     ]
 
 
@@ -88,15 +124,21 @@ def format_value(value: float, unit: str = "", state_names: dict[int, str] | Non
         return state_names.get(int(value), str(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
+    divisor, unit = _scale(abs(value), unit)
+    return f"{_number(value if divisor == 1 else value / divisor)} {unit}".rstrip()
+
+
+def _scale(largest: float, unit: str) -> tuple[int, str]:
+    """What to divide values by, and their unit then."""
     if unit.startswith("B"):
         for size, prefix in _PREFIXES:
-            if abs(value) >= size:
-                return f"{value / size:.3g} {prefix}{unit}"
-    return f"{_number(value)} {unit}".rstrip()
+            if largest >= size:
+                return size, f"{prefix}{unit}"
+    return 1, unit
 
 
 def _number(value: float) -> str:
-    if isinstance(value, int):
+    if isinstance(value, int) and abs(value) < _ROUNDED_TO:
         return f"{value:,}"
     if _ROUNDED_FROM <= abs(value) < _ROUNDED_TO:
         return f"{value:,.0f}"
