@@ -11,12 +11,15 @@ import ast
 import re
 import time
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sift.ingestion_configs.v1.ingestion_configs_pb2 import ListIngestionConfigFlowsRequest
+from sift.ingestion_configs.v1.ingestion_configs_pb2_grpc import IngestionConfigServiceStub
 from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion.buffer import DEFAULT_BUFFER_SIZE
 from sift_py.ingestion.channel import (
@@ -52,17 +55,33 @@ SNIPPETS = (
 LOTS = 1200
 LOTS_MORE = 300
 LINES = {"log": LOTS + LOTS_MORE, "logs": LOTS + LOTS_MORE}
-EXPECTED_POINTS: dict[str, dict[str, int]] = {
-    "a request, then its ingestion": {"log": 1},
-    "both in a single step": {"log": 1},
-    "several flows": {"mainmotor.velocity": 1, "voltage": 1, "vehicle_state": 1, "logs": 1},
-    "buffered": LINES,
-    "flushed by hand": {"log": LOTS, "logs": LOTS},
-    "not buffered": LINES,
-    "a flow on the fly": {},
-    "several configs": {"log": 2},
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a snippet sends.
+
+    Attributes:
+        points: Points of each channel, each counted once however often it is sent.
+        streams: Requests in each of its streams.
+    """
+
+    points: dict[str, int]
+    streams: list[int]
+
+
+EXPECTED = {
+    "a request, then its ingestion": Expected({"log": 1}, [1]),
+    "both in a single step": Expected({"log": 1}, [1]),
+    "several flows": Expected(
+        {"mainmotor.velocity": 1, "voltage": 1, "vehicle_state": 1, "logs": 1}, [2]
+    ),
+    "buffered": Expected(LINES, [1000, 500, 750, 750]),
+    "flushed by hand": Expected({"log": LOTS, "logs": LOTS}, [1000, 200]),
+    "not buffered": Expected(LINES, [LOTS, LOTS_MORE]),
+    "a flow on the fly": Expected({}, []),
+    "several configs": Expected({"log": 2}, [1, 1]),
 }
-"""Points of each channel that a snippet sends, each counted once however often it is sent."""
 
 pytestmark = pytest.mark.skipif(not SNIPPETS, reason="the release notes are not beside the project")
 
@@ -113,6 +132,9 @@ class Recorded:
                 if value.WhichOneof("type") != "empty"
             }
         )
+
+    def stream_sizes(self) -> list[int]:
+        return [len(stream) for stream in self._server.streams]
 
 
 class Stored:
@@ -184,10 +206,10 @@ def omitted(service: IngestionService) -> dict[str, Any]:
 
 def test_the_notes_have_the_snippets_that_are_known():
     """A new one would have to be run too."""
-    assert len(SNIPPETS) == len(EXPECTED_POINTS)
+    assert len(SNIPPETS) == len(EXPECTED)
 
 
-@pytest.mark.parametrize(("name", "index"), [(name, i) for i, name in enumerate(EXPECTED_POINTS)])
+@pytest.mark.parametrize(("name", "index"), [(name, i) for i, name in enumerate(EXPECTED)])
 def test_a_snippet_runs_as_it_is_written(name: str, index: int, server: Recorded | Stored):
     """It raises nothing, and what it sends arrives."""
     with use_sift_channel({"uri": server.uri, "apikey": server.api_key}) as channel:
@@ -214,12 +236,20 @@ def test_a_snippet_runs_as_it_is_written(name: str, index: int, server: Recorded
         }
         tree = ast.fix_missing_locations(OmittedArguments().visit(ast.parse(SNIPPETS[index])))
         exec(compile(tree, str(NOTES), "exec"), names)
-        assert server.points(channel) == EXPECTED_POINTS[name]
+        assert server.points(channel) == EXPECTED[name].points
+        if isinstance(server, Recorded):
+            assert server.stream_sizes() == EXPECTED[name].streams
         if name == "a flow on the fly":
-            assert "my_new_flow" in ingestion_service.flow_configs_by_name
-            assert "new_channel" in {
-                each.name for each in ingestion_service.flow_configs_by_name["my_new_flow"].channels
-            }
+            flows_of_config = ListIngestionConfigFlowsRequest(
+                ingestion_config_id=ingestion_service.ingestion_config.ingestion_config_id,
+                page_size=100,
+            )
+            known = (
+                IngestionConfigServiceStub(channel).ListIngestionConfigFlows(flows_of_config).flows
+            )
+            (flow,) = (flow for flow in known if flow.name == "my_new_flow")
+            (made,) = flow.channels
+            assert (made.name, made.data_type) == ("new_channel", ChannelDataType.DOUBLE.value)
 
 
 def test_the_default_buffer_size_is_the_published_one():

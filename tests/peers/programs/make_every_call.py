@@ -6,7 +6,9 @@ Nothing in it depends on the clock, so that two libraries that do the same send 
 """
 
 import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sift_py.grpc.transport import SiftChannelConfig, _use_insecure_sift_channel
 from sift_py.ingestion.channel import (
@@ -103,6 +105,72 @@ RULES = [
     ),
 ]
 
+EXPRESSIONS = """
+too_hot: $1 > $limit && $3 == "Hot"
+failed: contains($1, "failure")
+"""
+IN_YAML = """
+asset_name: in yaml
+ingestion_client_key: key in yaml
+channels:
+  temperature: &temperature
+    name: temperature
+    description: at the nozzle
+    unit: K
+    component: engine
+    data_type: float
+  state: &state
+    name: state
+    data_type: enum
+    enum_types:
+      - {name: Cold, key: 0}
+      - {name: Hot, key: 1}
+  valves: &valves
+    name: valves
+    data_type: bit_field
+    bit_field_elements:
+      - {name: main, index: 0, bit_count: 2}
+  log: &log
+    name: log
+    data_type: string
+flows:
+  - name: engine
+    channels: [*temperature, *state, *valves]
+  - name: log
+    channels: [*log]
+rules:
+  - name: too hot
+    description: Above its limit
+    expression: {name: too_hot}
+    type: review
+    assignee: me@example.com
+    tags: [a, b]
+    channel_references:
+      - $1: *temperature
+      - $3: *state
+    sub_expressions:
+      - $limit: 80
+  - name: failed
+    expression: {name: failed}
+    type: phase
+    channel_references:
+      - $1: *log
+  - name: cold
+    expression: $1 == "Cold"
+    type: phase
+    tags: [c]
+    channel_references:
+      - $1: *state
+"""
+
+
+def config_from_yaml():
+    with tempfile.TemporaryDirectory() as folder:
+        config_path, expressions_path = Path(folder, "config.yml"), Path(folder, "expressions.yml")
+        config_path.write_text(IN_YAML)
+        expressions_path.write_text(EXPRESSIONS)
+        return TelemetryConfig.try_from_yaml(config_path, [expressions_path])
+
 
 def config(asset_name, rules=(), more_flows=()):
     return TelemetryConfig(
@@ -175,6 +243,7 @@ with _use_insecure_sift_channel(SiftChannelConfig(uri=uri, apikey=key)) as chann
             "channel_values": [uint64_value(5), enum_value(1)],
         }
     )
+    IngestionService(channel, config_from_yaml())
 
     manager = IngestionServicesManager.from_telemetry_configs(
         channel, {"lander": config("lander"), "other": config("other")}
