@@ -21,7 +21,6 @@ import pytest
 from sift.ingestion_configs.v1.ingestion_configs_pb2 import ListIngestionConfigFlowsRequest
 from sift.ingestion_configs.v1.ingestion_configs_pb2_grpc import IngestionConfigServiceStub
 from sift_py.grpc.transport import use_sift_channel
-from sift_py.ingestion.buffer import DEFAULT_BUFFER_SIZE
 from sift_py.ingestion.channel import (
     ChannelConfig,
     ChannelDataType,
@@ -250,8 +249,3 @@ def test_a_snippet_runs_as_it_is_written(name: str, index: int, server: Recorded
             (flow,) = (flow for flow in known if flow.name == "my_new_flow")
             (made,) = flow.channels
             assert (made.name, made.data_type) == ("new_channel", ChannelDataType.DOUBLE.value)
-
-
-def test_the_default_buffer_size_is_the_published_one():
-    """The notes name the constant; its value is part of the published behaviour."""
-    assert DEFAULT_BUFFER_SIZE == 1000
