@@ -1,4 +1,4 @@
-"""gRPC's length-prefixed messages: cut from the chunks of a body, and made.
+"""gRPC's length-prefixed messages: cut from the chunks of a body.
 
 A frame is a byte that says whether the message is compressed, its length as four big-endian bytes,
 and the message. Source: "gRPC over HTTP2", section "Length-Prefixed-Message".
@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from sift_wire import kernels
+from sift_wire.messages import PREFIX_BYTES, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
-
-PREFIX_BYTES = 5
 
 _PREFIX = struct.Struct(">BI")
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
@@ -160,11 +159,6 @@ class FrameReader:
             parts.append(frame(inflate(message) if flag else message))
             at = end
         return b"".join(parts), at
-
-
-def frame(message: bytes) -> bytes:
-    """Put the prefix of an uncompressed message before it."""
-    return _PREFIX.pack(0, len(message)) + message
 
 
 def gunzip(data: bytes, message_bytes_max: int) -> bytes:

@@ -14,8 +14,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
 from sift_py.errors import IngestionValidationError
-from sift_py.ingestion._internal.timestamps import NS_MAX, NS_MIN, timestamp_ns, timestamp_pb
+from sift_py.ingestion._internal.timestamps import NS_MAX, NS_MIN, timestamp_ns
+from sift_wire.messages import timestamp_field
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -26,13 +28,19 @@ def ns(timestamp, *, utc_only=True):
     return timestamp_ns(timestamp, "readings", utc_only=utc_only)
 
 
+def sent(nanoseconds: int) -> Timestamp:
+    """What the message of a row says."""
+    request = IngestWithConfigDataStreamRequest.FromString(timestamp_field(nanoseconds))
+    return request.timestamp
+
+
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_datetime_keeps_its_microseconds(moment):
     """The whole range of datetime, as protobuf's own conversion has it."""
     expected = Timestamp()
     expected.FromDatetime(moment)
     assert ns(moment) % 1_000 == 0
-    assert timestamp_pb(ns(moment)) == expected
+    assert sent(ns(moment)) == expected
     assert EPOCH + timedelta(microseconds=ns(moment) // 1_000) == moment
 
 
@@ -40,7 +48,7 @@ def test_a_datetime_keeps_its_microseconds(moment):
 def test_integer_nanoseconds_stay_what_they_are(nanoseconds):
     """From the year 1 to 9999, before 1970 too."""
     assert ns(nanoseconds) == nanoseconds
-    assert timestamp_pb(nanoseconds).ToNanoseconds() == nanoseconds
+    assert sent(nanoseconds).ToNanoseconds() == nanoseconds
 
 
 def test_integers_of_numpy_are_integers():

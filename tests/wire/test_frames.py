@@ -17,9 +17,9 @@ from sift_wire.frames import (
     FrameReader,
     Frames,
     FrameTooLargeError,
-    frame,
     gunzip,
 )
+from sift_wire.messages import frame
 
 LIMIT = 1000
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
+from sift_py.errors import ServiceClosedError
+from sift_py.grpc._http import HttpStreams
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +40,9 @@ class TargetChannel(grpc.Channel):
         self.target = target
         self.metadata = metadata
         self._on_close = on_close
-        self._close_lock = threading.Lock()
+        self._lock = threading.Lock()
+        self._streams: HttpStreams | None = None
+        self._closed = False
 
     def subscribe(
         self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool = False
@@ -60,11 +65,30 @@ class TargetChannel(grpc.Channel):
     def stream_stream(self, *args: Any, **options: Any) -> Any:
         return self._channel.stream_stream(*args, **options)
 
+    def streams(self) -> HttpStreams:
+        """The way for streams of bytes; made at the first use, closed with the channel.
+
+        Raises:
+            ServiceClosedError: The channel is closed.
+        """
+        streams = self._streams
+        if streams is None:
+            with self._lock:
+                if self._closed:
+                    raise ServiceClosedError("the channel is closed; open a new one.")
+                if self._streams is None:
+                    self._streams = HttpStreams(self.target, self.metadata)
+                streams = self._streams
+        return streams
+
     def close(self) -> None:
         """Close the channel, and the server behind it if that is embedded. Once is enough."""
-        self._channel.close()
-        with self._close_lock:
+        with self._lock:
+            self._closed = True
             on_close, self._on_close = self._on_close, None
+        if self._streams is not None:
+            self._streams.close()
+        self._channel.close()
         if on_close is not None:
             on_close()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
 from sift_py.errors import IngestionValidationError
 from sift_py.ingestion._internal.interval import Interval
+from sift_wire.messages import PREFIX_BYTES, frame
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -72,7 +73,8 @@ class BufferedIngestionService:
         self._service = ingestion_service
         self._buffer_size = _checked_size(buffer_size)
         self._on_error = on_error
-        self._buffer: list[IngestWithConfigDataStreamRequest] = []
+        self._buffer: list[bytes] = []
+        """Frames of requests."""
         # Order: a thread that has `_flush_lock` may take `_buffer_lock`, never the other way round.
         self._flush_lock = threading.Lock()
         self._buffer_lock = threading.Lock()
@@ -90,7 +92,7 @@ class BufferedIngestionService:
             IngestionValidationError: A timestamp can't be used; nothing was buffered.
             grpc.RpcError: A flush failed; see the class.
         """
-        self._add(self._service._create_requests(flows))  # noqa: SLF001 - two halves of one thing
+        self._add(self._service._frames(flows))  # noqa: SLF001 - two halves of one thing
 
     def try_ingest_flows(self, *flows: Flow) -> None:
         """Check and buffer rows, as `IngestionService.try_ingest_flows` takes them.
@@ -101,7 +103,7 @@ class BufferedIngestionService:
             IngestionValidationError: A row does not fit its flow; nothing was buffered.
             grpc.RpcError: A flush failed; see the class.
         """
-        self._add(self._service._try_create_requests(flows))  # noqa: SLF001 - as above
+        self._add(self._service._try_frames(flows))  # noqa: SLF001 - as above
 
     def ingest_flow(self, flow: FlowOrderedChannelValues) -> None:
         """Buffer one row, as `ingest_flows` does."""
@@ -137,9 +139,26 @@ class BufferedIngestionService:
         if exc_val is None:
             self.flush()
         elif self._on_error is not None:
-            self._on_error(exc_val, self._buffer, self.flush)
+            self._call_on_error(self._on_error, exc_val)
         else:
             self._flush_after(exc_val)
+
+    def _call_on_error(self, on_error: OnError, error: BaseException) -> None:
+        """Show what was not answered as messages, and let the caller decide what of it is sent."""
+        with self._flush_lock, self._buffer_lock:
+            requests = [
+                IngestWithConfigDataStreamRequest.FromString(each[PREFIX_BYTES:])
+                for each in self._buffer
+            ]
+            self._buffer.clear()
+
+        def flush() -> None:
+            with self._buffer_lock:
+                self._buffer.extend(frame(request.SerializeToString()) for request in requests)
+            requests.clear()
+            self.flush()
+
+        on_error(error, requests, flush)
 
     def _flush_after(self, error: BaseException) -> None:
         try:
@@ -150,12 +169,12 @@ class BufferedIngestionService:
                 f" requests were not sent: {flush_error}"
             )
 
-    def _add(self, requests: list[IngestWithConfigDataStreamRequest]) -> None:
+    def _add(self, frames: list[bytes]) -> None:
         self._make_room()
         if self._interval is not None:
             self._interval.start()
         with self._buffer_lock:
-            self._buffer.extend(requests)
+            self._buffer.extend(frames)
         if self._timed_flush_failed:
             self.flush()
         while self._is_full():
@@ -182,7 +201,7 @@ class BufferedIngestionService:
         """Send up to `buffer_size` requests; with the flush lock held."""
         with self._buffer_lock:
             batch = self._buffer[: self._buffer_size]
-        self._service.ingest(*batch)
+        self._service._send(batch)  # noqa: SLF001 - as above
         with self._buffer_lock:
             del self._buffer[: len(batch)]
         self._timed_flush_failed = False

@@ -29,7 +29,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, NotRequired, Self, TypedDict, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    NotRequired,
+    Self,
+    SupportsFloat,
+    SupportsIndex,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+)
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -54,6 +63,7 @@ __all__ = [
     "ChannelDataTypeStrRep",
     "ChannelEnumType",
     "ChannelValue",
+    "TypedOrPlainValue",
     "bit_field_value",
     "bool_value",
     "channel_fqn",
@@ -70,18 +80,26 @@ __all__ = [
 ]
 
 
+TypedOrPlainValue: TypeAlias = (
+    IngestWithConfigDataChannelValue | SupportsFloat | SupportsIndex | str | bytes | None
+)
+"""A value of a channel; numbers and bools of Python and of NumPy are plain values."""
+
+
 class ChannelValue(TypedDict):
     """One value, and the channel that it is for.
 
     Attributes:
         channel_name: Name of the channel, without its component.
         component: Needed exactly when the channel's config has one.
-        value: Made by one of the `*_value` functions of this module.
+        value: Made by one of the `*_value` functions of this module; or a plain Python value, which
+            is checked against the channel's data type and range: a number, a string, a bool,
+            bytes for a bit field, the name or the key of an enum type. None is no value.
     """
 
     channel_name: str
     component: NotRequired[str]
-    value: IngestWithConfigDataChannelValue
+    value: TypedOrPlainValue
 
 
 class ChannelDataTypeStrRep(Enum):

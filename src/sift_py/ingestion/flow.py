@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Self, TypedDict, TypeVar
 from sift_py.ingestion.channel import ChannelConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from typing import TypeAlias
 
     import numpy as np
 
-    from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataChannelValue
     from sift.ingestion_configs.v1.ingestion_configs_pb2 import FlowConfig as FlowConfigPb
     from sift.ingestion_configs.v2.ingestion_configs_pb2 import FlowConfig as FlowConfigV2Pb
-    from sift_py.ingestion.channel import ChannelValue
+    from sift_py.ingestion.channel import ChannelValue, TypedOrPlainValue
 
     FlowConfigMessage = TypeVar("FlowConfigMessage", FlowConfigPb, FlowConfigV2Pb)
 
@@ -48,12 +48,13 @@ class FlowOrderedChannelValues(TypedDict):
     Attributes:
         flow_name: Name of a flow of the telemetry config, or of one made since.
         timestamp: As in `Flow`.
-        channel_values: One for each channel of the `FlowConfig`, in that order.
+        channel_values: One for each channel of the `FlowConfig`, in that order; typed or plain, as
+            in `ChannelValue`.
     """
 
     flow_name: str
     timestamp: Timestamp
-    channel_values: list[IngestWithConfigDataChannelValue]
+    channel_values: Sequence[TypedOrPlainValue]
 
 
 @dataclass(unsafe_hash=True)

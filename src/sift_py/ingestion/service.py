@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
+from sift.ingest.v1.ingest_pb2 import (
+    IngestWithConfigDataChannelValue,
+    IngestWithConfigDataStreamRequest,
+)
 from sift.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from sift_py.errors import IngestionValidationError
 from sift_py.ingestion._internal.configs import IngestionConfigs
-from sift_py.ingestion._internal.requests import flow_parts, named_values
+from sift_py.ingestion._internal.rows import RowEncoder, flow_parts
 from sift_py.ingestion._internal.rules import update_rules
 from sift_py.ingestion._internal.runs import find_or_create_run
-from sift_py.ingestion._internal.timestamps import timestamp_ns, timestamp_pb
+from sift_py.ingestion._internal.streams import chunks_of, streams_of
+from sift_py.ingestion._internal.timestamps import timestamp_ns
+from sift_py.ingestion._internal.values import shown
 from sift_py.ingestion.buffer import BufferedIngestionService
+from sift_wire.messages import MessageEnds, frame, message_ends, timestamp_field, value_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataChannelValue
     from sift.ingestion_configs.v1.ingestion_configs_pb2 import IngestionConfig
     from sift_py.grpc.transport import SiftChannel
     from sift_py.ingestion.buffer import OnError
-    from sift_py.ingestion.channel import ChannelValue
+    from sift_py.ingestion.channel import ChannelValue, TypedOrPlainValue
     from sift_py.ingestion.config.telemetry import TelemetryConfig
     from sift_py.ingestion.flow import Flow, FlowConfig, FlowOrderedChannelValues, Timestamp
     from sift_py.ingestion.rule.config import RuleConfig
@@ -127,7 +132,10 @@ class IngestionService:
         self.end_stream_on_error = end_stream_on_error
         self.ingest_service_stub = IngestServiceStub(channel)
         self._configs = IngestionConfigs(channel)
-        self.ingestion_config, self._layouts = self._configs.open(config)
+        self._streams = streams_of(channel)
+        self.ingestion_config, layouts = self._configs.open(config)
+        self._encoders = {name: RowEncoder(layout) for name, layout in layouts.items()}
+        self._ends: dict[str, tuple[tuple[str | None, str | None, bool], MessageEnds]] = {}
         self.flow_configs_by_name = {flow.name: flow for flow in config.flows}
         # Guards both dictionaries, which are replaced and never changed: who reads needs no lock.
         self._flows_lock = threading.Lock()
@@ -145,13 +153,13 @@ class IngestionService:
             grpc.RpcError: The stream failed; some of the requests may have been taken. To send
                 them again does no harm.
         """
-        self.ingest_service_stub.IngestWithConfigDataStream(iter(requests))
+        self._send([frame(request.SerializeToString()) for request in requests])
 
     def create_ingestion_request(
         self,
         flow_name: str,
         timestamp: Timestamp,
-        channel_values: Sequence[IngestWithConfigDataChannelValue],
+        channel_values: Sequence[TypedOrPlainValue],
     ) -> IngestWithConfigDataStreamRequest:
         """Make a request from values that are in the order of the flow's config, unchecked.
 
@@ -167,10 +175,9 @@ class IngestionService:
             IngestionValidationError: The timestamp is none, or the values can't be put in the
                 server's order because they are not as many as the channels.
         """
-        layout = self._layouts.get(flow_name)
-        values = channel_values if layout is None else layout.to_wire(channel_values)
-        nanoseconds = timestamp_ns(timestamp, flow_name, utc_only=False)
-        return self._request(flow_name, nanoseconds, values)
+        return IngestWithConfigDataStreamRequest.FromString(
+            self._message(flow_name, timestamp, channel_values)
+        )
 
     def try_create_ingestion_request(
         self, flow_name: str, timestamp: Timestamp, channel_values: Iterable[ChannelValue]
@@ -191,12 +198,9 @@ class IngestionService:
                 values; a value has not the type of its channel; a value is for no channel of the
                 flow; the timestamp can't be used, or is not in UTC.
         """
-        layout = self._layouts.get(flow_name)
-        if layout is None:
-            raise self._unknown_flow(flow_name)
-        values = layout.to_wire(named_values(layout, channel_values))
-        nanoseconds = timestamp_ns(timestamp, flow_name, utc_only=True)
-        return self._request(flow_name, nanoseconds, values)
+        return IngestWithConfigDataStreamRequest.FromString(
+            self._try_message(flow_name, timestamp, channel_values)
+        )
 
     def ingest_flows(self, *flows: FlowOrderedChannelValues) -> None:
         """Make requests as `create_ingestion_request` does, and send them in one stream.
@@ -205,7 +209,7 @@ class IngestionService:
             IngestionValidationError: A row can't be made a request; nothing was sent.
             grpc.RpcError: The stream failed.
         """
-        self.ingest(*self._create_requests(flows))
+        self._send(self._frames(flows))
 
     def try_ingest_flows(self, *flows: Flow) -> None:
         """Make requests as `try_create_ingestion_request` does, and send them in one stream.
@@ -214,7 +218,7 @@ class IngestionService:
             IngestionValidationError: A row does not fit its flow; nothing was sent.
             grpc.RpcError: The stream failed.
         """
-        self.ingest(*self._try_create_requests(flows))
+        self._send(self._try_frames(flows))
 
     def ingest_flow(self, flow: FlowOrderedChannelValues) -> None:
         """Send one row, as `ingest_flows` does."""
@@ -282,9 +286,10 @@ class IngestionService:
         layouts = self._configs.create_flows(
             self.ingestion_config.ingestion_config_id, flow_configs
         )
+        encoders = {name: RowEncoder(layout) for name, layout in layouts.items()}
         configs = {flow.name: flow for flow in flow_configs}
         with self._flows_lock:
-            self._layouts = {**self._layouts, **layouts}
+            self._encoders = {**self._encoders, **encoders}
             self.flow_configs_by_name = {**self.flow_configs_by_name, **configs}
 
     def try_create_flow(self, *flow_configs: FlowConfig) -> None:
@@ -303,34 +308,61 @@ class IngestionService:
                 )
         self.create_flow(*flow_configs)
 
-    def _create_requests(
-        self, flows: Iterable[Mapping[str, object]]
-    ) -> list[IngestWithConfigDataStreamRequest]:
-        return [self.create_ingestion_request(*flow_parts(flow)) for flow in flows]
+    def _send(self, frames: Sequence[bytes]) -> None:
+        self._streams.send(chunks_of(frames))
 
-    def _try_create_requests(
-        self, flows: Iterable[Mapping[str, object]]
-    ) -> list[IngestWithConfigDataStreamRequest]:
-        return [self.try_create_ingestion_request(*flow_parts(flow)) for flow in flows]
+    def _frames(self, flows: Iterable[Mapping[str, Any]]) -> list[bytes]:
+        return [frame(self._message(*flow_parts(flow))) for flow in flows]
 
-    def _request(
-        self,
-        flow_name: str,
-        nanoseconds: int,
-        channel_values: Iterable[IngestWithConfigDataChannelValue],
-    ) -> IngestWithConfigDataStreamRequest:
-        return IngestWithConfigDataStreamRequest(
-            ingestion_config_id=self.ingestion_config.ingestion_config_id,
-            flow=flow_name,
-            timestamp=timestamp_pb(nanoseconds),
-            channel_values=channel_values,
-            run_id=self.run_id or "",
-            organization_id=self.organization_id or "",
-            end_stream_on_validation_error=self.end_stream_on_error,
+    def _try_frames(self, flows: Iterable[Mapping[str, Any]]) -> list[bytes]:
+        return [frame(self._try_message(*flow_parts(flow))) for flow in flows]
+
+    def _message(self, flow_name: str, timestamp: Timestamp, values: Sequence[Any]) -> bytes:
+        encoder = self._encoders.get(flow_name)
+        fields = self._unchecked(flow_name, values) if encoder is None else encoder.ordered(values)
+        nanoseconds = timestamp_ns(timestamp, flow_name, utc_only=False)
+        head, tail = self._message_ends(flow_name)
+        return head + timestamp_field(nanoseconds) + fields + tail
+
+    def _try_message(self, flow_name: str, timestamp: Timestamp, values: Iterable[Any]) -> bytes:
+        encoder = self._encoders.get(flow_name)
+        if encoder is None:
+            raise self._unknown_flow(flow_name)
+        fields = encoder.named(values)
+        nanoseconds = timestamp_ns(timestamp, flow_name, utc_only=True)
+        head, tail = self._message_ends(flow_name)
+        return head + timestamp_field(nanoseconds) + fields + tail
+
+    def _unchecked(self, flow_name: str, values: Iterable[Any]) -> bytes:
+        """Values of a flow that is not known here; the server may know it."""
+        parts = []
+        for value in values:
+            if not isinstance(value, IngestWithConfigDataChannelValue):
+                raise IngestionValidationError(
+                    f"{self._unknown_flow(flow_name)} So the type of {shown(value)} is not known:"
+                    " use double_value(...) or its like."
+                )
+            parts.append(value.SerializeToString())
+        return value_fields(parts)
+
+    def _message_ends(self, flow_name: str) -> MessageEnds:
+        state = (self.run_id, self.organization_id, self.end_stream_on_error)
+        known = self._ends.get(flow_name)
+        if known is not None and known[0] == state:
+            return known[1]
+        ends = message_ends(
+            self.ingestion_config.ingestion_config_id,
+            flow_name,
+            self.run_id or "",
+            self.organization_id or "",
+            end_stream_on_error=self.end_stream_on_error,
         )
+        if flow_name in self._encoders:
+            self._ends[flow_name] = (state, ends)
+        return ends
 
     def _unknown_flow(self, flow_name: str) -> IngestionValidationError:
-        names = sorted(self._layouts)
+        names = sorted(self._encoders)
         listed = ", ".join(f"'{name}'" for name in names[:FLOW_NAMES_SHOWN_MAX]) or "no flows"
         more = ", ..." if len(names) > FLOW_NAMES_SHOWN_MAX else ""
         return IngestionValidationError(

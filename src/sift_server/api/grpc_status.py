@@ -7,7 +7,7 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from sift_server import errors
-from sift_wire.frames import frame
+from sift_wire.messages import frame
 
 if TYPE_CHECKING:
     from sift_server.api.asgi import Send

@@ -7,21 +7,16 @@ after the flow was made, and the server may have channels that the config no lon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sift_py.errors import IngestionValidationError
-from sift_py.ingestion.channel import empty_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataChannelValue
     from sift_py.ingestion.channel import ChannelDataType
     from sift_py.ingestion.flow import FlowConfig
-
-EMPTY_VALUE = empty_value()
-"""Never changed: messages that hold it have copies."""
 
 ABSENT = -1
 """In `FlowLayout.wire_order`: the config has no such channel, its value is always empty."""
@@ -35,11 +30,13 @@ class LayoutChannel:
         fqn: Fully qualified name.
         data_type: Type of its values.
         value_field: Member of the value message that carries them.
+        enum_keys: Keys of an enum type, by their names.
     """
 
     fqn: str
     data_type: ChannelDataType
     value_field: str
+    enum_keys: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +54,13 @@ class FlowLayout:
     channels: tuple[LayoutChannel, ...]
     wire_order: tuple[int, ...] | None = None
 
-    def to_wire(
-        self, values: Sequence[IngestWithConfigDataChannelValue]
-    ) -> Sequence[IngestWithConfigDataChannelValue]:
-        """Return values that are in the order of the config in the order of the wire.
-
-        Raises:
-            IngestionValidationError: Not as many values as channels, and the orders differ.
-        """
-        if self.wire_order is None:
-            return values
-        if len(values) != len(self.channels):
-            raise IngestionValidationError(
-                f"flow '{self.flow_name}': expected {len(self.channels)} values, one for each"
-                f" channel of its config, got {len(values)}. The server has the channels in another"
-                " order, so that the values can't be placed. Use empty_value() for no value."
-            )
-        return [EMPTY_VALUE if index == ABSENT else values[index] for index in self.wire_order]
+    def wrong_count(self, count: int) -> IngestionValidationError:
+        """Word that a row has not as many values as channels."""
+        return IngestionValidationError(
+            f"flow '{self.flow_name}': expected {len(self.channels)} values, one for each channel"
+            f" of its config, got {count}: they can't be placed. Use None or empty_value() for no"
+            " value."
+        )
 
 
 def layout_of(config: FlowConfig, wire_fqns: Sequence[str] | None = None) -> FlowLayout:
@@ -88,7 +75,12 @@ def layout_of(config: FlowConfig, wire_fqns: Sequence[str] | None = None) -> Flo
         IngestionValidationError: The flow has two channels of one name.
     """
     channels = tuple(
-        LayoutChannel(channel.fqn(), channel.data_type, channel.data_type.value_field)
+        LayoutChannel(
+            channel.fqn(),
+            channel.data_type,
+            channel.data_type.value_field,
+            {enum_type.name: enum_type.key for enum_type in channel.enum_types},
+        )
         for channel in config.channels
     )
     index_by_fqn: dict[str, int] = {}

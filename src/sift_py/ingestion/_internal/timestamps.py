@@ -7,8 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, SupportsIndex, TypeGuard
 
-from google.protobuf.timestamp_pb2 import Timestamp as TimestampPb
-
 from sift_py.errors import IngestionValidationError
 
 if TYPE_CHECKING:
@@ -64,18 +62,14 @@ def timestamp_ns(timestamp: Timestamp, flow_name: str, *, utc_only: bool) -> int
         ) from None
 
 
-def timestamp_pb(nanoseconds: int) -> TimestampPb:
-    """Return the message of a time in nanoseconds."""
-    seconds, nanos = divmod(nanoseconds, NS_PER_S)
-    return TimestampPb(seconds=seconds, nanos=nanos)
-
-
 class _UnusableError(Exception):
     """Why a timestamp can't be used: goes on after 'the timestamp'."""
 
 
 def _checked_ns(timestamp: Timestamp, *, utc_only: bool) -> int:
-    if isinstance(timestamp, datetime):
+    if type(timestamp) is int:
+        nanoseconds = timestamp
+    elif isinstance(timestamp, datetime):
         nanoseconds = _datetime_ns(timestamp, utc_only=utc_only)
     elif _is_numpy_datetime(timestamp):
         nanoseconds = _numpy_ns(timestamp)
@@ -89,7 +83,7 @@ def _checked_ns(timestamp: Timestamp, *, utc_only: bool) -> int:
 def _datetime_ns(moment: datetime, *, utc_only: bool) -> int:
     if moment != moment:  # noqa: PLR0124 - pandas.NaT is a datetime, and like NaN
         raise _UnusableError("must be a time, not NaT")
-    offset = moment.utcoffset()
+    offset = _ZERO if moment.tzinfo is UTC else moment.utcoffset()
     if offset != _ZERO and utc_only:
         zone = "none (a naive datetime)" if offset is None else f"'{moment.tzname()}'"
         raise _UnusableError(f"must be in UTC, but its time zone is {zone}")

@@ -1,0 +1,217 @@
+"""One value of a row, typed or plain, as its bytes on the wire.
+
+A typed value is an `IngestWithConfigDataChannelValue`, as `double_value` and its like make it. A
+plain one is an ordinary Python object: it is checked against the channel's data type and range.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from numbers import Real
+from operator import index
+from typing import TYPE_CHECKING, SupportsIndex
+
+from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataChannelValue
+from sift_py.errors import IngestionValidationError
+from sift_py.ingestion.channel import ChannelDataType
+from sift_wire.messages import EMPTY_VALUE, bytes_field, signed_varint, varint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sift_py.ingestion._internal.layout import LayoutChannel
+
+    Encoder = Callable[[object], bytes]
+
+EMPTY_FIELD = "empty"
+VALUE_CHARS_MAX = 80
+"""How much of a value a message shows."""
+
+_DOUBLE_TAG, _FLOAT_TAG, _BOOL_TAG, _STRING_TAG = 0x11, 0x1D, 0x20, 0x0A
+_BIT_FIELD_TAG, _ENUM_TAG = 0x4A, 0x50
+
+# Tag, smallest and largest.
+_INTEGERS = {
+    ChannelDataType.INT_32: (0x28, -(2**31), 2**31 - 1),
+    ChannelDataType.UINT_32: (0x30, 0, 2**32 - 1),
+    ChannelDataType.INT_64: (0x38, -(2**63), 2**63 - 1),
+    ChannelDataType.UINT_64: (0x40, 0, 2**64 - 1),
+    ChannelDataType.ENUM: (_ENUM_TAG, 0, 2**32 - 1),
+}
+TAGS = {
+    ChannelDataType.DOUBLE: _DOUBLE_TAG,
+    ChannelDataType.FLOAT: _FLOAT_TAG,
+    ChannelDataType.BOOL: _BOOL_TAG,
+    ChannelDataType.STRING: _STRING_TAG,
+    ChannelDataType.BIT_FIELD: _BIT_FIELD_TAG,
+    **{data_type: tag for data_type, (tag, _, _) in _INTEGERS.items()},
+}
+"""First byte of a serialised value of each data type."""
+
+_PLAIN = {
+    ChannelDataType.DOUBLE: "a number",
+    ChannelDataType.FLOAT: "a number",
+    ChannelDataType.STRING: "a str",
+    ChannelDataType.BOOL: "True or False",
+    ChannelDataType.INT_32: "an int from -2**31 to 2**31 - 1",
+    ChannelDataType.UINT_32: "an int from 0 to 2**32 - 1",
+    ChannelDataType.INT_64: "an int from -2**63 to 2**63 - 1",
+    ChannelDataType.UINT_64: "an int from 0 to 2**64 - 1",
+    ChannelDataType.BIT_FIELD: "bytes",
+}
+
+_double = struct.Struct("<Bd")
+_float = struct.Struct("<Bf")
+_TRUE, _FALSE = b"\x20\x01", b"\x20\x00"
+
+
+class _UnfitError(Exception):
+    """A plain value does not fit; the argument says why where the type alone does not."""
+
+
+def encoder_of(flow_name: str, channel: LayoutChannel) -> Encoder:
+    """Return the function that encodes a channel's values.
+
+    It takes a typed value, a plain value, or None, and returns the serialised
+    `IngestWithConfigDataChannelValue`. It raises `IngestionValidationError` for what does not fit.
+    """
+    plain = _plain_encoder(channel)
+
+    def encode(value: object) -> bytes:
+        if value is None:
+            return EMPTY_VALUE
+        if isinstance(value, IngestWithConfigDataChannelValue):
+            if value.WhichOneof("type") in {channel.value_field, EMPTY_FIELD}:
+                return value.SerializeToString()
+            raise _misfit(flow_name, channel, value)
+        try:
+            return plain(value)
+        except _UnfitError as unfit:
+            raise _misfit(flow_name, channel, value, *unfit.args) from None
+
+    if channel.data_type is ChannelDataType.DOUBLE:
+
+        def encode_double(value: object) -> bytes:
+            if type(value) is float:
+                return _double.pack(_DOUBLE_TAG, value)
+            return encode(value)
+
+        return encode_double
+    return encode
+
+
+def _plain_encoder(channel: LayoutChannel) -> Encoder:
+    data_type = channel.data_type
+    if data_type is ChannelDataType.DOUBLE:
+        return lambda value: _double.pack(_DOUBLE_TAG, _as_real(value, math.inf, _exact_double))
+    if data_type is ChannelDataType.FLOAT:
+        return lambda value: _float.pack(_FLOAT_TAG, _as_real(value, _FLOAT_MAX, _exact_float))
+    if data_type is ChannelDataType.BOOL:
+        return _bool
+    if data_type is ChannelDataType.STRING:
+        return _string
+    if data_type is ChannelDataType.BIT_FIELD:
+        return _bit_field
+    keys = channel.enum_keys
+    tag, smallest, largest = _INTEGERS[data_type]
+    tag_byte = bytes((tag,))
+    to_varint = signed_varint if smallest < 0 else varint
+
+    def encode_integer(value: object) -> bytes:
+        if type(value) is not int:
+            value = _as_key(value, keys) if data_type is ChannelDataType.ENUM else _as_int(value)
+        if not smallest <= value <= largest:
+            raise _UnfitError
+        return tag_byte + to_varint(value)
+
+    return encode_integer
+
+
+_FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+
+
+def _as_real(value: object, largest: float, is_exact: Callable[[int, float], bool]) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise _UnfitError
+    try:
+        number = float(value)
+    except OverflowError:
+        raise _UnfitError("it is too large") from None
+    if math.isfinite(number) and abs(number) > largest:
+        raise _UnfitError("it is too large")
+    if isinstance(value, SupportsIndex) and not is_exact(index(value), number):
+        raise _UnfitError("it has more digits than that type keeps; make it a float to round it")
+    return number
+
+
+def _exact_double(exact: int, number: float) -> bool:
+    return exact == number
+
+
+def _exact_float(exact: int, number: float) -> bool:
+    return bool(exact == struct.unpack("<f", struct.pack("<f", number))[0])
+
+
+def _as_int(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise _UnfitError
+    return index(value)
+
+
+def _as_key(value: object, keys: dict[str, int]) -> int:
+    if not isinstance(value, str):
+        return _as_int(value)
+    try:
+        return keys[value]
+    except KeyError:
+        raise _UnfitError("there is no such name") from None
+
+
+def _bool(value: object) -> bytes:
+    # NumPy's bool is none of Python's, and NumPy is no dependency.
+    if value is True or value is False or type(value).__name__ in {"bool_", "bool"}:
+        return _TRUE if value else _FALSE
+    raise _UnfitError
+
+
+def _string(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise _UnfitError
+    try:
+        return bytes_field(_STRING_TAG, value.encode())
+    except UnicodeEncodeError:
+        raise _UnfitError("it has half of a surrogate pair") from None
+
+
+def _bit_field(value: object) -> bytes:
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise _UnfitError
+    return bytes_field(_BIT_FIELD_TAG, bytes(value))
+
+
+def _misfit(
+    flow_name: str, channel: LayoutChannel, value: object, reason: str = ""
+) -> IngestionValidationError:
+    type_name = channel.data_type.as_human_str()
+    plain = _PLAIN.get(channel.data_type)
+    if plain is None:
+        names = ", ".join(f"'{name}'" for name in channel.enum_keys)
+        plain = f"one of {names}, or a key" if names else "a key, an int from 0 to 2**32 - 1"
+    why = f": {reason}" if reason else ""
+    return IngestionValidationError(
+        f"flow '{flow_name}': value for '{channel.fqn}' expected to be a '{type_name}',"
+        f" got {shown(value)}{why}. Use {type_name}_value(...), or {plain}; None or empty_value()"
+        " is no value."
+    )
+
+
+def shown(value: object) -> str:
+    """Return a value as messages show it, on one line and not too long."""
+    if isinstance(value, IngestWithConfigDataChannelValue):
+        field = value.WhichOneof("type")
+        text = "no value" if field is None else f"{field} {getattr(value, field)!r}"
+        text = EMPTY_FIELD if field == EMPTY_FIELD else text
+    else:
+        text = repr(value)
+    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}..."

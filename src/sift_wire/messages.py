@@ -1,0 +1,117 @@
+"""Parts of ingest messages, serialised as protobuf serialises them, without NumPy.
+
+The wire format: https://protobuf.dev/programming-guides/encoding/. A message has its fields in the
+order of their numbers: config and flow come before the timestamp and the values, run, flag and
+organization behind them. So two rows of one flow and run differ in timestamp and values only, and
+what is around them is made once.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from struct import Struct
+from typing import NamedTuple
+
+NS_PER_S = 1_000_000_000
+_SECONDS_KEPT = 4096
+
+VALUE_TAG = 0x22
+EMPTY_VALUE = b"\x5a\x00"
+"""A serialised value that says 'no value'."""
+
+PREFIX_BYTES = 5
+"""What a frame has before its message."""
+
+_frame_prefix = Struct(">BI").pack
+_ONE_BYTE_END = 0x80
+"""Smallest number whose varint has two bytes."""
+
+_short_prefixes = tuple(bytes((VALUE_TAG, length)) for length in range(_ONE_BYTE_END))
+
+
+class MessageEnds(NamedTuple):
+    """What is before the timestamp of a message, and what is behind its values."""
+
+    head: bytes
+    tail: bytes
+
+
+def varint(number: int) -> bytes:
+    """Serialise an integer from 0 to 2**64 - 1."""
+    if number < _ONE_BYTE_END:
+        return bytes((number,))
+    out = bytearray()
+    while number >= _ONE_BYTE_END:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def signed_varint(number: int) -> bytes:
+    """Serialise an integer from -2**63 to 2**63 - 1; negative ones take ten bytes."""
+    return varint(number & 0xFFFF_FFFF_FFFF_FFFF)
+
+
+def bytes_field(tag: int, data: bytes) -> bytes:
+    """Serialise a field that holds bytes."""
+    return bytes((tag,)) + varint(len(data)) + data
+
+
+def timestamp_field(timestamp_ns: int) -> bytes:
+    """Serialise the timestamp of a message.
+
+    Args:
+        timestamp_ns: Nanoseconds since 1970-01-01T00:00:00Z, in the years 1 to 9999.
+    """
+    seconds, nanos = divmod(timestamp_ns, NS_PER_S)
+    content = _seconds(seconds)
+    if nanos:
+        content += b"\x10" + varint(nanos)
+    return b"\x1a" + bytes((len(content),)) + content
+
+
+@lru_cache(_SECONDS_KEPT)
+def _seconds(seconds: int) -> bytes:
+    return b"\x08" + signed_varint(seconds) if seconds else b""
+
+
+def message_ends(
+    ingestion_config_id: str,
+    flow_name: str,
+    run_id: str,
+    organization_id: str,
+    *,
+    end_stream_on_error: bool,
+) -> MessageEnds:
+    """Serialise what rows of one flow and run have in common.
+
+    Raises:
+        UnicodeEncodeError: A name has half of a surrogate pair.
+    """
+    head = b"".join(
+        bytes_field(tag, text.encode())
+        for tag, text in ((0x0A, ingestion_config_id), (0x12, flow_name))
+        if text
+    )
+    tail = bytes_field(0x2A, run_id.encode()) if run_id else b""
+    tail += b"\x30\x01" if end_stream_on_error else b""
+    tail += bytes_field(0x3A, organization_id.encode()) if organization_id else b""
+    return MessageEnds(head, tail)
+
+
+def value_fields(values: list[bytes]) -> bytes:
+    """Serialise the values of a row.
+
+    Args:
+        values: Each a serialised `IngestWithConfigDataChannelValue`.
+    """
+    try:
+        return b"".join([_short_prefixes[len(value)] + value for value in values])
+    except IndexError:
+        return b"".join([bytes_field(VALUE_TAG, value) for value in values])
+
+
+def frame(message: bytes) -> bytes:
+    """Put the prefix of a gRPC message before it: not compressed, and its length."""
+    return _frame_prefix(0, len(message)) + message
