@@ -133,6 +133,18 @@ def test_health_needs_no_key(address: str, ready: list[bool]):
     assert call(address, "GET", "/readyz", key=None) == (503, {"status": "not ready"})
 
 
+@pytest.mark.parametrize("content_type", ["application/grpc", "application/grpc+proto"])
+def test_gRPC_over_HTTP_1_is_explained(address: str, content_type: str):  # noqa: N802
+    """It has no trailers, so that no status can be given."""
+    connection = http.client.HTTPConnection(address, timeout=10)
+    headers = {"authorization": f"Bearer {KEY}", "content-type": content_type}
+    connection.request("POST", "/sift.ping.v1.PingService/Ping", b"", headers)
+    response = connection.getresponse()
+    assert response.status == 505
+    assert b"gRPC needs HTTP/2" in response.read()
+    connection.close()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "expected"),
     [

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sift_server.api.asgi import ASGIApp, Receive, Scope, Send
 
+HTTP_VERSION_NOT_SUPPORTED = 505
 INGEST_PATH = "/sift.ingest.v1.IngestService/IngestWithConfigDataStream"
 
 
@@ -42,7 +43,13 @@ def build_app(
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path == INGEST_PATH and header(scope, b"content-type").startswith("application/grpc"):
+        content_type = header(scope, b"content-type")
+        is_grpc = content_type.partition("+")[0].strip() == "application/grpc"
+        if is_grpc and scope["http_version"] != "2":
+            # There is no way to answer: gRPC's status is in trailers.
+            message = b"gRPC needs HTTP/2. Connect, JSON and REST calls may use HTTP/1.1.\n"
+            await send_body(send, HTTP_VERSION_NOT_SUPPORTED, "text/plain", message)
+        elif path == INGEST_PATH and is_grpc:
             await ingest(scope, receive, send)
         elif path.startswith("/api/"):
             await rest(scope, receive, send)
