@@ -11,9 +11,10 @@ import time
 
 import numpy as np
 from rows import config_of
+from workload import Workload
+
 from sift_py.grpc.transport import SiftChannelConfig, use_sift_channel
 from sift_py.ingestion.service import IngestionService
-from workload import Workload
 
 
 def arrays_of(workload: Workload) -> dict[str, object]:
