@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test check format protos docs lock clean
+.PHONY: help setup demo test bench check format protos docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -21,6 +21,9 @@ demo: $(READY)  ## Stream this machine's own telemetry for 20 seconds and read i
 
 test: $(READY)  ## Run the tests (real servers, real ports; under ten minutes on two cores)
 	$(BIN)/pytest -n 2 --dist worksteal
+
+bench: $(READY)  ## Measure ours and others side by side (minutes); OPTIONS='--help' lists options
+	PYTHONPATH=tests:. $(BIN)/python -m benchmarks $(OPTIONS)
 
 check: $(READY)  ## Formatting, lint, types, and that the bindings are what protos/ makes
 	$(BIN)/ruff format --check .

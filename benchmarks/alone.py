@@ -1,0 +1,222 @@
+"""The parts on their own, against what the machine can do with the same bytes or points."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.report import Section, rate
+from benchmarks.senders.workload import START_NS, STEP_NS, Workload
+from sift_server.lake import PointBatch, PointStore
+from sift_server.log import FileLog
+from sift_wire.columns import DataType, FlowLayout
+from sift_wire.decode import decode, warm_up
+from sift_wire.encode import encode
+from sift_wire.fields import BytesColumn, Column, NumberColumn
+from sift_wire.frames import Frames
+from sift_wire.messages import message_ends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+VALUES = {"double": 8_000_000, "mixed": 4_000_000}
+CHANNELS = (10, 100, 1_000)
+RECORD_BYTES = 2 * 1024 * 1024
+"""What a fast stream appends to the log at a time."""
+
+_ENDS = message_ends(
+    "6f1a0e5c-3f0e-4c3e-9a54-5f3c2c1d7b11", "flow", "", "", end_stream_on_error=False
+)
+_DTYPES = {"DOUBLE": np.float64, "FLOAT": np.float32, "BOOL": np.bool_}
+
+
+def run(rounds: int, part: float) -> list[Section]:
+    """Measure encoding, decoding, the log and the table.
+
+    Args:
+        rounds: How often each is taken.
+        part: Part of the ordinary number of values.
+    """
+    warm_up()
+    parts = Section(
+        "Parts on their own, one process",
+        "Values a second, absent ones included. The limits: a copy in memory of the same message"
+        " bytes; a sequential write of them with one fsync; a plain pyarrow write of the same"
+        " points to Parquet (asset, channel, ids and time as columns, dictionaries, zstd level 1,"
+        " sorted). `part of limit`: encode and decode against the copy, log against the write,"
+        " commit against Parquet.",
+        [
+            "workload", "encode", "decode", "copy", "log", "write + fsync", "commit", "Parquet",
+            "encode / copy", "decode / copy", "log / write", "commit / Parquet",
+        ],
+    )  # fmt: skip
+    for kind, values in VALUES.items():
+        for channels in CHANNELS:
+            what = Workload(channels, kind, int(values * part) // channels)
+            parts.rows.append(_row(what, rounds))
+    parts.show()
+    size = _sizes(part)
+    size.show()
+    return [parts, size]
+
+
+def _row(what: Workload, rounds: int) -> list[str]:
+    times_ns = np.arange(what.rows, dtype=np.int64) * STEP_NS + START_NS
+    columns = _columns(what)
+    payloads = [chunk.data for chunk in encode(_ENDS, times_ns, columns)]
+    layout = FlowLayout("flow", tuple(what.names()), tuple(DataType[each] for each in what.types()))
+    batches = [_batch(payload, layout) for payload in payloads]
+    plain = _plain_table(what, batches)
+    taken: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for name, work in (
+            ("encode", lambda: _drain(encode(_ENDS, times_ns, columns))),
+            ("decode", lambda: _drain(_batch(payload, layout) for payload in payloads)),
+            ("copy", lambda: _drain(bytearray(payload) for payload in payloads)),
+            ("log", lambda: _log(payloads)),
+            ("write", lambda: _write(payloads)),
+            ("commit", lambda: _commit(batches)),
+            ("parquet", lambda: _parquet(plain)),
+        ):
+            taken.setdefault(name, []).append(work())
+    seconds = {name: statistics.median(each) for name, each in taken.items()}
+    pairs = (("encode", "copy"), ("decode", "copy"), ("log", "write"), ("commit", "parquet"))
+    return [
+        what.name,
+        *(rate(what.values / each) for each in seconds.values()),
+        *(f"{seconds[limit] / seconds[name]:.2f}" for name, limit in pairs),
+    ]
+
+
+def _columns(what: Workload) -> list[Column]:
+    return [
+        _column(DataType[data_type], values, what.rows)
+        for data_type, values in zip(what.types(), what.columns(), strict=True)
+    ]
+
+
+def _column(data_type: DataType, values: list, rows: int) -> Column:
+    values = (values * (rows // len(values) + 1))[:rows]
+    present = np.array([value is not None for value in values])
+    if not data_type.is_variable_width:
+        numbers = [0 if value is None else value for value in values]
+        array = np.array(numbers, _DTYPES.get(data_type.name, np.int64))
+        return NumberColumn(data_type, array, None if present.all() else present)
+    texts = [value.encode() if isinstance(value, str) else value or b"" for value in values]
+    offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    return BytesColumn(data_type, offsets, np.frombuffer(b"".join(texts), np.uint8), present)
+
+
+def _batch(payload: bytes, layout: FlowLayout) -> PointBatch:
+    decoded = decode(Frames.from_payload(payload), lambda *_: layout)
+    (batch,) = decoded.batches
+    return PointBatch("asset", layout.channel_names, batch.rows)
+
+
+def _drain(work: Iterable[object]) -> float:
+    return _timed(lambda: sum(1 for _ in work))
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _log(payloads: Sequence[bytes]) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        log = FileLog.open(Path(folder))
+        try:
+            return _timed(
+                lambda: [
+                    each.result() for each in [log.append(p, lambda _: None) for p in payloads]
+                ]
+            )
+        finally:
+            log.close()
+
+
+def _write(payloads: Sequence[bytes]) -> float:
+    with tempfile.TemporaryFile(buffering=0) as file:
+
+        def write() -> None:
+            for payload in payloads:
+                file.write(payload)
+            os.fsync(file.fileno())
+
+        return _timed(write)
+
+
+def _commit(batches: Sequence[PointBatch]) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        store = PointStore.open(Path(folder))
+        store.publish(1, batches)
+        seconds = _timed(store.flush)
+        store.close()
+        return seconds
+
+
+def _plain_table(what: Workload, batches: Sequence[PointBatch]) -> pa.Table:
+    """The same points as somebody would write them who has only pyarrow."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = PointStore.open(Path(folder))
+        store.publish(1, batches)
+        store.flush()
+        store.close()
+        (file,) = Path(folder).rglob("date=*/*.parquet")
+        table = pq.ParquetFile(file).read()
+    del what
+    return table.drop_columns(
+        [name for name in table.column_names if table[name].null_count == len(table)]
+    )
+
+
+def _parquet(table: pa.Table) -> float:
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+
+        def write() -> None:
+            pq.write_table(table, file.name, compression="zstd", compression_level=1)
+            os.fsync(file.fileno())
+
+        return _timed(write)
+
+
+def _sizes(part: float) -> Section:
+    """Bytes a value on disk."""
+    section = Section(
+        "Bytes a value in the table, timestamps and names included",
+        "10 channels at 1 kHz. Rounded: a slow sine under noise, four decimals, as sensors give"
+        " them. Full precision: the same noise unrounded, which nothing can compress much.",
+        ["values", "bytes a value"],
+    )
+    rows = int(400_000 * part)
+    chance = np.random.default_rng(0)
+    times_ns = np.arange(rows, dtype=np.int64) * STEP_NS + START_NS
+    slow = 20 + 5 * np.sin(np.arange(rows) / 50)
+    layout = FlowLayout("flow", tuple(f"c{n}" for n in range(10)), (DataType.DOUBLE,) * 10)
+    for name, decimals in (
+        ("rounded to 2 decimals", 2),
+        ("rounded to 4 decimals", 4),
+        ("full precision", 17),
+    ):
+        columns: list[Column] = [
+            NumberColumn(DataType.DOUBLE, np.round(slow + chance.normal(0, 0.05, rows), decimals))
+            for _ in range(10)
+        ]
+        batches = [_batch(chunk.data, layout) for chunk in encode(_ENDS, times_ns, columns)]
+        with tempfile.TemporaryDirectory() as folder:
+            store = PointStore.open(Path(folder))
+            store.publish(1, batches)
+            store.flush()
+            stats = store.stats()
+            store.close()
+        section.rows.append([name, f"{stats.table_bytes / stats.table_points:.2f}"])
+    return section
