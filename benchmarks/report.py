@@ -99,8 +99,8 @@ def rate(per_second: float) -> str:
 def ratio(of: float, to: float | None) -> str:
     """One figure against another; a dash where there is none."""
     if not to:
-        return "–"
-    return f"{of / to:.2f} ×" if of < 10 * to else f"{of / to:.0f} ×"
+        return "-"
+    return f"{of / to:.2f} x" if of < 10 * to else f"{of / to:.0f} x"
 
 
 def _processor() -> str:

@@ -70,7 +70,9 @@ ALL = (
     ),
     Sender("ours, buffered", "rows", "buffered", "", "published Python, buffered", _MIDDLE),
     Sender("ours, ordered", "rows", "ordered", "", "published Python, ordered", _MIDDLE),
-    Sender("ours, buffered, plain values", "rows", "plain", "", "published Python, buffered", _MIDDLE),
+    Sender(
+        "ours, buffered, plain values", "rows", "plain", "", "published Python, buffered", _MIDDLE
+    ),
     Sender(
         "ours, ordered, plain values", "rows", "plain-ordered", "", "published Python, ordered",
         _MIDDLE,
@@ -101,12 +103,12 @@ def _compare(kind: str, senders: Sequence[Sender], rounds: int, part: float) -> 
     names = [f"{channels:,} ch" for channels in CHANNELS]
     columns = ["client"]
     for name in names:
-        columns += [name, "× Python", "× Rust"]
+        columns += [name, "x Python", "x Rust"]
     section = Section(
         f"Values a second into one durable server: {kind}",
         "From the first call until the server has acknowledged the last value, which is then read"
-        " back. Client and server share the machine's cores. `× Python`: against the published"
-        " Python client used in the same way (columns: buffered). `× Rust`: against the published"
+        " back. Client and server share the machine's cores. `x Python`: against the published"
+        " Python client used in the same way (columns: buffered). `x Rust`: against the published"
         " Rust client."
         + (" A third of the values is absent; they count." if kind == "mixed" else ""),
         columns,
