@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from benchmarks.report import Section, console, rate, ratio
 from benchmarks.senders.workload import START_NS, STEP_NS, Workload
 from benchmarks.servers import API_KEY, BenchmarkServer, sift_serve, throwaway
+from sift.assets.v1.assets_pb2 import ListAssetsRequest
+from sift.assets.v1.assets_pb2_grpc import AssetServiceStub
 from sift.channels.v3.channels_pb2 import ListChannelsRequest
 from sift.channels.v3.channels_pb2_grpc import ChannelServiceStub
 from sift.data.v2.data_pb2 import ChannelQuery, GetDataRequest, Query
@@ -199,8 +201,12 @@ def check_readable(server: BenchmarkServer, asset: str, what: Workload) -> None:
     row = max(at for at in range(what.rows) if column[at % len(column)] is not None)
     start_ns = START_NS + row * STEP_NS
     with plain_channel(server.address, API_KEY) as channel:
+        assets = AssetServiceStub(channel).ListAssets(
+            ListAssetsRequest(filter=f"name == '{asset}'")
+        )
+        asset_id = assets.assets[0].asset_id
         listed = ChannelServiceStub(channel).ListChannels(
-            ListChannelsRequest(filter=f"asset_name == '{asset}' && name == '{what.names()[0]}'")
+            ListChannelsRequest(filter=f"asset_id == '{asset_id}' && name == '{what.names()[0]}'")
         )
         query = Query(channel=ChannelQuery(channel_id=listed.channels[0].channel_id))
         request = GetDataRequest(queries=[query])
