@@ -12,6 +12,7 @@ SiftError
 ├── RulesRejectedError                  the server refused the rules
 ├── ServiceClosedError (RuntimeError)   used after it was closed
 ├── EmbeddedServerError (RuntimeError)  the server of an `embedded:` URI can't start
+├── MissingExtraError (ImportError)    an optional package is not installed
 └── IngestionStreamError (grpc.RpcError)  the server, or the way to it, ended an ingest stream
 ```
 
@@ -29,6 +30,7 @@ __all__ = [
     "IngestionServiceManagerError",
     "IngestionStreamError",
     "IngestionValidationError",
+    "MissingExtraError",
     "RuleConfigError",
     "RulesRejectedError",
     "ServiceClosedError",
@@ -93,6 +95,10 @@ class ServiceClosedError(SiftError, RuntimeError):
 
 class EmbeddedServerError(SiftError, RuntimeError):
     """The server of an `embedded:` URI can't start: not installed, or its folder is in use."""
+
+
+class MissingExtraError(SiftError, ImportError):
+    """A package is not installed that is needed for this alone; the message says how to get it."""
 
 
 class IngestionStreamError(SiftError, grpc.RpcError):

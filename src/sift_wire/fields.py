@@ -5,8 +5,8 @@ A value on the wire is a field of its message: `0x22`, its length, and the seria
 apart once, before anything is written: in a *fixed* field every row takes as many bytes, so that it
 is a template with a gap; in a *varying* field each row has a size of its own.
 
-Varying fields are written in words that may reach over their end, see `page`: so in the order of the
-wire, and whatever is behind them in the message later.
+Varying fields are written in words that may reach over their end, see `page`: so in the order of
+the wire, and whatever is behind them in the message later.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ PUBLIC = {
     "IngestionServiceManagerError",
     "IngestionStreamError",
     "IngestionValidationError",
+    "MissingExtraError",
     "RuleConfigError",
     "RulesRejectedError",
     "ServiceClosedError",
@@ -27,6 +28,7 @@ PUBLIC = {
 }
 
 BUILTINS = {
+    "ImportError": ImportError,
     "KeyError": KeyError,
     "RuntimeError": RuntimeError,
     "ValueError": ValueError,

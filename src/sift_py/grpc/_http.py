@@ -92,7 +92,7 @@ class HttpStreams:
         with self._close_lock:
             if self._closed:
                 raise ServiceClosedError("the channel is closed; open a new one.")
-            body = _Body(chunks)
+            body = Body(chunks)
             call = self._threads.submit(self._call, method, body)
         try:
             call.result()
@@ -104,7 +104,7 @@ class HttpStreams:
             body.stop()
             raise
 
-    def _call(self, method: str, body: _Body) -> None:
+    def _call(self, method: str, body: Body) -> None:
         try:
             with self._client.stream(
                 "POST", f"{self._origin}{method}", self._headers, iter(body)
@@ -137,8 +137,12 @@ class HttpStreams:
         self._transport.close()
 
 
-class _Body:
-    """The body of a call, which remembers its own error and can be broken off."""
+class Body:
+    """The body of a call, which remembers its own error and can be broken off.
+
+    Attributes:
+        error: What iterating over the chunks raised.
+    """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks

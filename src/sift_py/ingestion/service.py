@@ -10,7 +10,7 @@ from sift.ingest.v1.ingest_pb2 import (
     IngestWithConfigDataStreamRequest,
 )
 from sift.ingest.v1.ingest_pb2_grpc import IngestServiceStub
-from sift_py.errors import IngestionValidationError
+from sift_py.errors import IngestionValidationError, MissingExtraError
 from sift_py.ingestion._internal.configs import IngestionConfigs
 from sift_py.ingestion._internal.rows import RowEncoder, flow_parts
 from sift_py.ingestion._internal.rules import update_rules
@@ -22,14 +22,17 @@ from sift_py.ingestion.buffer import BufferedIngestionService
 from sift_wire.messages import MessageEnds, frame, message_ends, timestamp_field, value_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sift.ingestion_configs.v1.ingestion_configs_pb2 import IngestionConfig
     from sift_py.grpc.transport import SiftChannel
+    from sift_py.ingestion._internal.columns.table import FlowTable
+    from sift_py.ingestion._internal.layout import FlowLayout
     from sift_py.ingestion.buffer import OnError
     from sift_py.ingestion.channel import ChannelValue, TypedOrPlainValue
     from sift_py.ingestion.config.telemetry import TelemetryConfig
     from sift_py.ingestion.flow import Flow, FlowConfig, FlowOrderedChannelValues, Timestamp
+    from sift_py.ingestion.progress import IngestProgress
     from sift_py.ingestion.rule.config import RuleConfig
 
 __all__ = ["IngestionService"]
@@ -228,6 +231,84 @@ class IngestionService:
         """Check and send one row, as `try_ingest_flows` does."""
         self.try_ingest_flows(flow)
 
+    def ingest_columns(
+        self,
+        flow_name: str,
+        timestamps: object,
+        columns: Mapping[str, object],
+        *,
+        on_progress: Callable[[IngestProgress], object] | None = None,
+    ) -> int:
+        """Send many rows of a flow, given as one array for each channel, in one stream.
+
+        A column may be an array of NumPy (a masked one too), a series of pandas or Polars, an array
+        of Arrow (or whatever speaks Arrow's C interface), or a list of plain values. It is checked
+        as the values of rows are, once, before anything is sent, and read while it is sent: do not
+        change it meanwhile. Rows are encoded as fast as the server takes them, in chunks.
+
+        No value is: what is masked or null, None, and a channel without a column. NaN is a value
+        and sent as NaN, in a series of pandas too, unless its dtype is a nullable one.
+
+        Args:
+            flow_name: Name of the flow.
+            timestamps: One for each row: integers of nanoseconds since 1970, `datetime64` of any
+                unit, or times of pandas, Polars or Arrow; all are instants, in UTC if they have no
+                zone. In a list also `datetime`s, which must be aware and in UTC.
+            columns: By the fully qualified name of the channel (`component.name`, or `name`).
+            on_progress: Called when a chunk has been handed to the connection, from a thread of
+                the channel. What it raises breaks off the call.
+
+        Returns:
+            How many rows there were. All are acknowledged.
+
+        Raises:
+            IngestionValidationError: A timestamp, a column or a value does not fit the flow, with
+                the row; nothing was sent.
+            MissingExtraError: NumPy is not installed.
+            grpc.RpcError: The stream failed; some of the rows may have been taken. To send them
+                again does no harm.
+
+        Example:
+            ```python
+            times = np.datetime64("2026-11-24T12:00:00", "ns") + np.arange(1000) * 1_000_000
+            service.ingest_columns("readings", times, {"voltage": np.full(1000, 5)})
+            ```
+        """
+        layout, tables = self._table_parts(flow_name)
+        table = tables.of_columns(layout, timestamps, columns)
+        return self._send_table(table, flow_name, on_progress)
+
+    def ingest_dataframe(
+        self,
+        flow_name: str,
+        frame: object,
+        timestamp_column: str,
+        *,
+        on_progress: Callable[[IngestProgress], object] | None = None,
+    ) -> int:
+        """Send the rows of a data frame in one stream, as `ingest_columns` does.
+
+        Args:
+            flow_name: Name of the flow.
+            frame: Of pandas or Polars; a table or batch of Arrow, or whatever gives an Arrow
+                stream; or a mapping of names to arrays. Each column but one is a channel.
+            timestamp_column: Name of the column with the timestamps; in pandas the index may have
+                that name.
+            on_progress: As in `ingest_columns`.
+
+        Returns:
+            How many rows there were. All are acknowledged.
+
+        Raises:
+            IngestionValidationError: As in `ingest_columns`; or there are no such timestamps, or
+                two columns of one name.
+            MissingExtraError: NumPy is not installed.
+            grpc.RpcError: The stream failed.
+        """
+        layout, tables = self._table_parts(flow_name)
+        table = tables.of_frame(layout, frame, timestamp_column)
+        return self._send_table(table, flow_name, on_progress)
+
     def attach_run(
         self,
         channel: SiftChannel,
@@ -310,6 +391,28 @@ class IngestionService:
 
     def _send(self, frames: Sequence[bytes]) -> None:
         self._streams.send(chunks_of(frames))
+
+    def _table_parts(self, flow_name: str) -> tuple[FlowLayout, type[FlowTable]]:
+        encoder = self._encoders.get(flow_name)
+        if encoder is None:
+            raise self._unknown_flow(flow_name)
+        try:
+            # NumPy is an extra, and loading it takes time.
+            from sift_py.ingestion._internal.columns.table import FlowTable  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f"columns need NumPy: pip install 'sift-py[columns]' ({error})."
+            ) from None
+        return encoder.layout, FlowTable
+
+    def _send_table(
+        self,
+        table: FlowTable,
+        flow_name: str,
+        on_progress: Callable[[IngestProgress], object] | None,
+    ) -> int:
+        self._streams.send(table.chunks(self._message_ends(flow_name), on_progress))
+        return table.rows
 
     def _frames(self, flows: Iterable[Mapping[str, Any]]) -> list[bytes]:
         return [frame(self._message(*flow_parts(flow))) for flow in flows]

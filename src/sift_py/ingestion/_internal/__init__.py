@@ -3,5 +3,6 @@
 - `timestamps`, `layout`, `requests`: rows to messages; pure.
 - `reconcile`: what the config declares against what the server has; pure.
 - `configs`, `rules`, `runs`: the control calls.
+- `columns`: arrays and data frames to messages; the part that needs NumPy.
 - `interval`: the clock of a timed flush.
 """

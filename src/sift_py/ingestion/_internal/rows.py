@@ -156,7 +156,7 @@ class RowEncoder:
             for channel, encode in zip(channels, self._encoders, strict=True):
                 if channel.fqn in by_fqn:
                     encode(given[by_fqn[channel.fqn]]["value"])
-            raise _unexpected(self.layout, [fqn for fqn in by_fqn if fqn in unexpected])
+            raise unexpected_channels(self.layout, [fqn for fqn in by_fqn if fqn in unexpected])
         # As `ordered`: the empty value is behind those that are given.
         index_of = [by_fqn.get(channel.fqn, -1) for channel in channels]
         order = self.layout.wire_order
@@ -206,7 +206,8 @@ def _named_value(flow_name: str, channel_value: Any) -> tuple[str, object]:  # n
     return fqn, value
 
 
-def _unexpected(layout: FlowLayout, fqns: Sequence[str]) -> IngestionValidationError:
+def unexpected_channels(layout: FlowLayout, fqns: Sequence[str]) -> IngestionValidationError:
+    """Word that there are values for channels that the flow does not have."""
     names = ", ".join(f"'{fqn}'" for fqn in fqns)
     expected = {channel.fqn for channel in layout.channels}
     hints = [

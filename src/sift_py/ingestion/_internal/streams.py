@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import grpc
+
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamResponse
 from sift_py.grpc._channel import TargetChannel
+from sift_py.grpc._http import Body
 from sift_wire.messages import PREFIX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    import grpc
 
     from sift_py.grpc.transport import SiftChannel
 
@@ -31,6 +32,7 @@ class IngestStreams(Protocol):
 
         Raises:
             grpc.RpcError: The stream failed.
+            Exception: What iterating over `chunks` raised; the stream is broken off.
         """
 
 
@@ -78,7 +80,13 @@ class _MessageStreams:
         )
 
     def send(self, chunks: Iterable[bytes]) -> None:
-        self._call(_messages(chunks))
+        body = Body(chunks)
+        try:
+            self._call(_messages(body))
+        except grpc.RpcError:
+            if body.error is not None:
+                raise body.error from None
+            raise
 
 
 def _messages(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -40,7 +40,9 @@ _MONTHS_PER_UNIT = {"Y": 12, "M": 1}
 _NUMPY_UNIT = re.compile(r"M8\[(\d*)([A-Za-z]+)\]$")
 
 
-def timestamp_ns(timestamp: Timestamp, flow_name: str, *, utc_only: bool) -> int:
+def timestamp_ns(
+    timestamp: Timestamp, flow_name: str, *, utc_only: bool, row: int | None = None
+) -> int:
     """Return a timestamp in nanoseconds.
 
     Args:
@@ -49,6 +51,7 @@ def timestamp_ns(timestamp: Timestamp, flow_name: str, *, utc_only: bool) -> int
         flow_name: For messages.
         utc_only: Refuse a `datetime` that is naive or whose offset is not zero. Otherwise a naive
             one is taken as UTC and an aware one is converted.
+        row: For messages, if it is one of many.
 
     Raises:
         IngestionValidationError: None of these, no time at all (NaT), finer than a nanosecond, or
@@ -57,8 +60,9 @@ def timestamp_ns(timestamp: Timestamp, flow_name: str, *, utc_only: bool) -> int
     try:
         return _checked_ns(timestamp, utc_only=utc_only)
     except _UnusableError as error:
+        where = "" if row is None else f" in row {row}"
         raise IngestionValidationError(
-            f"flow '{flow_name}': the timestamp {error.args[0]}, got {timestamp!r}."
+            f"flow '{flow_name}': the timestamp{where} {error.args[0]}, got {timestamp!r}."
         ) from None
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sift_py.ingestion._internal.layout import LayoutChannel
 
     Encoder = Callable[[object], bytes]
+    RowValueEncoder = Callable[[int, object], bytes]
 
 EMPTY_FIELD = "empty"
 VALUE_CHARS_MAX = 80
@@ -39,6 +40,10 @@ _INTEGERS = {
     ChannelDataType.UINT_64: (0x40, 0, 2**64 - 1),
     ChannelDataType.ENUM: (_ENUM_TAG, 0, 2**32 - 1),
 }
+INTEGER_RANGES = {
+    data_type: (smallest, largest) for data_type, (_, smallest, largest) in _INTEGERS.items()
+}
+"""Smallest and largest value of each data type of integers."""
 TAGS = {
     ChannelDataType.DOUBLE: _DOUBLE_TAG,
     ChannelDataType.FLOAT: _FLOAT_TAG,
@@ -81,12 +86,8 @@ def encoder_of(flow_name: str, channel: LayoutChannel) -> Encoder:
     def encode(value: object) -> bytes:
         if value is None:
             return EMPTY_VALUE
-        if isinstance(value, IngestWithConfigDataChannelValue):
-            if value.WhichOneof("type") in {channel.value_field, EMPTY_FIELD}:
-                return value.SerializeToString()
-            raise _misfit(flow_name, channel, value)
         try:
-            return plain(value)
+            return _encoded(channel, plain, value)
         except _UnfitError as unfit:
             raise _misfit(flow_name, channel, value, *unfit.args) from None
 
@@ -101,12 +102,38 @@ def encoder_of(flow_name: str, channel: LayoutChannel) -> Encoder:
     return encode
 
 
+def row_value_encoder_of(flow_name: str, channel: LayoutChannel) -> RowValueEncoder:
+    """Return the function that encodes a channel's values in a column.
+
+    It takes the row as well, which its errors name; otherwise as `encoder_of`.
+    """
+    plain = _plain_encoder(channel)
+
+    def encode(row: int, value: object) -> bytes:
+        if value is None:
+            return EMPTY_VALUE
+        try:
+            return _encoded(channel, plain, value)
+        except _UnfitError as unfit:
+            raise _misfit(flow_name, channel, value, "".join(unfit.args), row) from None
+
+    return encode
+
+
+def _encoded(channel: LayoutChannel, plain: Encoder, value: object) -> bytes:
+    if not isinstance(value, IngestWithConfigDataChannelValue):
+        return plain(value)
+    if value.WhichOneof("type") in {channel.value_field, EMPTY_FIELD}:
+        return value.SerializeToString()
+    raise _UnfitError
+
+
 def _plain_encoder(channel: LayoutChannel) -> Encoder:
     data_type = channel.data_type
     if data_type is ChannelDataType.DOUBLE:
         return lambda value: _double.pack(_DOUBLE_TAG, _as_real(value, math.inf, _exact_double))
     if data_type is ChannelDataType.FLOAT:
-        return lambda value: _float.pack(_FLOAT_TAG, _as_real(value, _FLOAT_MAX, _exact_float))
+        return lambda value: _float.pack(_FLOAT_TAG, _as_real(value, FLOAT_MAX, _exact_float))
     if data_type is ChannelDataType.BOOL:
         return _bool
     if data_type is ChannelDataType.STRING:
@@ -128,7 +155,8 @@ def _plain_encoder(channel: LayoutChannel) -> Encoder:
     return encode_integer
 
 
-_FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+FLOAT_MAX: float = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+"""The largest number of 32 bits."""
 
 
 def _as_real(value: object, largest: float, is_exact: Callable[[int, float], bool]) -> float:
@@ -191,7 +219,11 @@ def _bit_field(value: object) -> bytes:
 
 
 def _misfit(
-    flow_name: str, channel: LayoutChannel, value: object, reason: str = ""
+    flow_name: str,
+    channel: LayoutChannel,
+    value: object,
+    reason: str = "",
+    row: int | None = None,
 ) -> IngestionValidationError:
     type_name = channel.data_type.as_human_str()
     plain = _PLAIN.get(channel.data_type)
@@ -199,8 +231,9 @@ def _misfit(
         names = ", ".join(f"'{name}'" for name in channel.enum_keys)
         plain = f"one of {names}, or a key" if names else "a key, an int from 0 to 2**32 - 1"
     why = f": {reason}" if reason else ""
+    where = "" if row is None else f" in row {row}"
     return IngestionValidationError(
-        f"flow '{flow_name}': value for '{channel.fqn}' expected to be a '{type_name}',"
+        f"flow '{flow_name}': value for '{channel.fqn}'{where} expected to be a '{type_name}',"
         f" got {shown(value)}{why}. Use {type_name}_value(...), or {plain}; None or empty_value()"
         " is no value."
     )
