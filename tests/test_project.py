@@ -15,7 +15,8 @@ import sift_py.ingestion.buffer
 import sift_py.ingestion.config.yaml.load
 import sift_py.ingestion.manager
 import sift_py.ingestion.service
-heavy = {"sift_server", "numpy", "numba", "pyarrow", "deltalake", "sqlalchemy", "hypercorn"}
+heavy = {"sift_server", "numpy", "numba", "pyarrow", "deltalake", "sqlalchemy", "hypercorn",
+         "pandas", "polars", "sift_wire.encode"}
 sys.exit(", ".join(heavy & set(sys.modules)) or None)
 """
 

@@ -97,6 +97,10 @@ def copy_strings(
 ) -> None:
     """Copy strings of bytes.
 
+    Positions ascend. Strings may be one directly behind the other: the last words are written
+    first and the first ones last, row by row, so that each string begins over what the one before
+    it has written too much; the long ones, which write nothing too much, come at the end.
+
     Args:
         text: What they are in, and a word behind them.
         starts: Where each begins there.
@@ -104,15 +108,13 @@ def copy_strings(
         page: Where to.
         positions: Where each begins there.
     """
-    is_long = lengths > LONG_BYTES
-    if is_long.any():
-        for row in np.flatnonzero(is_long):
-            start, at, length = starts[row], positions[row], lengths[row]
-            page.bytes[at : at + length] = text[start : start + length]
-        short = ~is_long
-        starts, lengths, positions = starts[short], lengths[short], positions[short]
     source = np.ndarray((len(text) - WORD_BYTES + 1,), "<u8", text.data, strides=(1,))
     longest = int(lengths.max(initial=0))
-    for done in range(0, longest, WORD_BYTES):
-        left = np.flatnonzero(lengths > done)
+    last_word = (min(longest, LONG_BYTES) - 1) // WORD_BYTES * WORD_BYTES
+    is_short = lengths <= LONG_BYTES
+    for done in range(last_word, -1, -WORD_BYTES):
+        left = np.flatnonzero((lengths > done) & is_short)
         page.put(positions[left] + done, source[starts[left] + done])
+    for row in np.flatnonzero(~is_short):
+        start, at, length = starts[row], positions[row], lengths[row]
+        page.bytes[at : at + length] = text[start : start + length]

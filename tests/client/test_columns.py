@@ -656,6 +656,15 @@ else:
 """
 
 
+def test_no_library_of_columns_is_loaded_but_numpy():
+    """Columns of lists and of NumPy work where nothing else is installed."""
+    program = (
+        "import sys, sift_py.ingestion._internal.columns.table;"
+        "sys.exit(', '.join({'pandas', 'polars', 'pyarrow', 'numba'} & set(sys.modules)) or None)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 def test_without_numpy_the_message_says_what_to_install():
     """NumPy is an extra of the client."""
     assert issubclass(MissingExtraError, ImportError)

@@ -54,6 +54,10 @@ def stream(buffer: BufferedIngestionService) -> None:
 with use_sift_channel(SiftChannelConfig(uri="http://localhost:50051", apikey="key")) as channel:
     service = IngestionService(channel, config, overwrite_rules=True)
     service.attach_run(channel, "run", tags=["a"])
+    count: int = service.ingest_columns(
+        "readings", [1, 2], {"motor.velocity": [1.5, None]}, on_progress=print
+    )
+    service.ingest_dataframe("readings", {"time": [1], "voltage": [5]}, timestamp_column="time")
     try:
         service.try_ingest_flows(
             {"flow_name": "readings", "timestamp": 5, "channel_values": []}, row

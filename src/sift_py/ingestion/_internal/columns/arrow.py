@@ -18,6 +18,7 @@ from sift_py.ingestion._internal.columns.given import (
     UnreadableError,
     joined,
 )
+from sift_wire.page import WORD_BYTES, Page, copy_strings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +41,6 @@ _STRUCT = "+s"
 
 _VIEW_BYTES = 16
 _INLINE_BYTES_MAX = 12
-_GATHER_ROWS = 65_536
 
 
 def read_column(source: object) -> Given:
@@ -183,34 +183,17 @@ def _views(
         lengths *= present
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    data = np.empty(int(offsets[-1]), np.uint8)
-    inline = np.flatnonzero(lengths <= _INLINE_BYTES_MAX)
-    _gather(views, inline * _VIEW_BYTES + 4, lengths[inline], data, offsets[inline])
+    sources = [views]
+    starts = np.arange(len(lengths)) * _VIEW_BYTES + 4
     buffers = array.n_buffers - 3
     if buffers > 0:
         sizes = batch.bytes(array.buffers[array.n_buffers - 1], buffers * 8).view(np.int64)
-        numbers = np.where(lengths > _INLINE_BYTES_MAX, words[:, 2], -1)
-        for number in range(buffers):
-            rows = np.flatnonzero(numbers == number)
-            source = batch.bytes(array.buffers[2 + number], int(sizes[number]))
-            starts = words[rows, 3].astype(np.int64)
-            _gather(source, starts, lengths[rows], data, offsets[rows])
-    return Strings(offsets, data, is_text, present)
-
-
-def _gather(
-    source: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    lengths: NDArray[np.int64],
-    target: NDArray[np.uint8],
-    positions: NDArray[np.int64],
-) -> None:
-    """Copy strings of bytes, byte by byte, a number of rows at a time."""
-    for first in range(0, len(lengths), _GATHER_ROWS):
-        rows = slice(first, first + _GATHER_ROWS)
-        sizes = lengths[rows]
-        ends = np.cumsum(sizes)
-        within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - sizes, sizes)
-        target[np.repeat(positions[rows], sizes) + within] = source[
-            np.repeat(starts[rows], sizes) + within
-        ]
+        sources += [batch.bytes(array.buffers[2 + at], int(sizes[at])) for at in range(buffers)]
+        begins = len(views) + np.cumsum(sizes) - sizes
+        is_outside = lengths > _INLINE_BYTES_MAX
+        outside = words[is_outside]
+        starts[is_outside] = begins[outside[:, 2]] + outside[:, 3]
+    text = np.concatenate([*sources, np.empty(WORD_BYTES, np.uint8)])
+    page = Page(int(offsets[-1]))
+    copy_strings(text, starts, lengths, page, offsets[:-1])
+    return Strings(offsets, page.bytes, is_text, present)

@@ -120,11 +120,19 @@ class FlowTable:
 
 def _read(flow_name: str, what: str, column: object) -> Given:
     try:
-        if has_arrow(column) and not is_of_pandas(column):
+        if _is_read_as_arrow(column):
             return read_column(column)
         return given_of(column)
     except UnreadableError as error:
         raise IngestionValidationError(f"flow '{flow_name}': {what} {error}.") from None
+
+
+def _is_read_as_arrow(column: object) -> bool:
+    """Whether to read by way of Arrow: of pandas only strings, which have no NaN."""
+    if is_of_pandas(column):
+        storage = getattr(getattr(column, "dtype", None), "storage", None)
+        return storage == "pyarrow" and has_arrow(column)
+    return has_arrow(column)
 
 
 def _columns_of(
