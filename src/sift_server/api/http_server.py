@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import uvloop
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
@@ -62,7 +63,7 @@ class HttpServer:
         self._tls = _tls_context(tls_cert, tls_key)
         self._socket = _bound(host, port, self._limits.backlog)
         self.port: int = self._socket.getsockname()[1]
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
         self._grace_s = 0.0
         self._ready = threading.Event()

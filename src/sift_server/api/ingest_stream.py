@@ -85,7 +85,8 @@ class _Intake:
 
     The event loop receives while a thread decodes and appends what came before: whatever gathered
     meanwhile is the next batch. So a lone message is never held back, and a fast stream goes in
-    large batches, without a timer.
+    large batches, without a timer. Only what is so small that a thread would cost more is decoded
+    on the event loop.
     """
 
     def __init__(self, ingestor: Ingestor, threads: Executor, reader: FrameReader) -> None:
@@ -140,7 +141,10 @@ class _Intake:
             chunks, self._chunks, self._bytes = self._chunks, [], 0
             self._room.set()
             if chunks:
-                refusal = await loop.run_in_executor(self._threads, self._take, chunks)
+                if self._ingestor.takes_at_once(sum(map(len, chunks))):
+                    refusal = self._take(chunks)
+                else:
+                    refusal = await loop.run_in_executor(self._threads, self._take, chunks)
                 if refusal is not None:
                     raise _StreamRefusedError(GrpcCode.INVALID_ARGUMENT, refusal.reason)
             if done:
@@ -148,7 +152,7 @@ class _Intake:
                 return
 
     def _take(self, chunks: list[bytes]) -> RejectedMessage | None:
-        """Decode and append; on a thread of the pool, one call at a time for a stream."""
+        """Decode and append; one call at a time for a stream."""
         try:
             frames = self._reader.feed(b"".join(chunks))
         except FrameError as error:

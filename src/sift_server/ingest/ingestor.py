@@ -29,11 +29,14 @@ class IngestLimits:
         stream_buffer_bytes_max: Received bytes of one stream that wait for the decoder; a stream
             that has more is not read from until they went through.
         room_wait_ms: How long a full server lets a stream wait at a time before it looks again.
+        at_once_bytes_max: Frames of up to this size are taken faster than they can be handed to
+            another thread.
     """
 
     message_bytes_max: int = 64 * 1024 * 1024
     stream_buffer_bytes_max: int = 4 * 1024 * 1024
     room_wait_ms: int = 1_000
+    at_once_bytes_max: int = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,15 @@ class Ingestor:
         self._rejects = rejects
         self._received_ns = received_ns
         self.limits = limits or IngestLimits()
+
+    def takes_at_once(self, frames_bytes: int) -> bool:
+        """Whether `take` would not have to wait now, and would be done in no time."""
+        return (
+            frames_bytes <= self.limits.at_once_bytes_max
+            and self._log.has_room(frames_bytes)
+            and not self._store.is_full
+            and not self._rejects.is_full
+        )
 
     def take(self, frames: Frames) -> Taken:
         """Take the messages of one stream, in order.

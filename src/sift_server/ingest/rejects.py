@@ -34,6 +34,11 @@ class PendingRejects:
         """Whether nothing waits."""
         return not self._entries
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that streams have to wait as well."""
+        return self._bytes >= REJECTS_PENDING_BYTES_MAX
+
     def add(self, entries: Sequence[RejectedEntry]) -> None:
         """Add entries, without waiting."""
         with self._changed:

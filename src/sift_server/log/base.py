@@ -66,6 +66,10 @@ class IngestLog(Protocol):
         """
         ...
 
+    def has_room(self, payload_bytes: int) -> bool:
+        """Whether an append of that size would not have to wait now."""
+        ...
+
     def replay(self, after_position: int) -> Iterator[LogRecord]:
         """Give back every durable record behind a position, in order.
 

@@ -151,12 +151,7 @@ class FileLog:
         entry = _Append(payload, zlib.crc32(payload), on_durable)
         with self._changed:
             self._changed.wait_for(
-                lambda: (
-                    self._waiting_bytes + len(payload) <= self._limits.pending_bytes_max
-                    or not self._waiting_bytes
-                    or self._failure
-                    or self._closing
-                )
+                lambda: self.has_room(len(payload)) or self._failure or self._closing
             )
             if self._failure or self._closing:
                 raise LogFailedError(self._failure or "the ingest log is closed")
@@ -164,6 +159,11 @@ class FileLog:
             self._waiting_bytes += len(payload)
             self._changed.notify_all()
         return entry.future
+
+    def has_room(self, payload_bytes: int) -> bool:
+        """Whether an append of that size would not have to wait; see `IngestLog.has_room`."""
+        waiting = self._waiting_bytes
+        return not waiting or waiting + payload_bytes <= self._limits.pending_bytes_max
 
     def replay(self, after_position: int) -> Iterator[LogRecord]:
         """Give back every durable record behind a position; see `IngestLog.replay`."""
