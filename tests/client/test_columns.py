@@ -34,6 +34,7 @@ from sift_py.ingestion.flow import FlowConfig
 from sift_py.ingestion.service import IngestionService
 from sift_server.readback import list_channels, read_series
 from support.recording_server import API_KEY
+from support.serving import plain_channel
 from support.telemetry_configs import telemetry_config
 
 if TYPE_CHECKING:
@@ -578,22 +579,18 @@ class TestSending:
         def stop(_: IngestProgress) -> None:
             raise KeyError("enough")
 
-        with grpc.insecure_channel(server.address) as plain:
-            intercepted = grpc.intercept_channel(plain, _Key())
-            service = IngestionService(
-                intercepted if made_elsewhere else channel, telemetry_config()
+        elsewhere = plain_channel(server.address, API_KEY)
+        service = IngestionService(elsewhere if made_elsewhere else channel, telemetry_config())
+        with pytest.raises(KeyError, match="enough"):
+            service.ingest_columns(
+                "logs", np.arange(50_000), {"log": ["x"] * 50_000}, on_progress=stop
             )
-            with pytest.raises(KeyError, match="enough"):
-                service.ingest_columns(
-                    "logs", np.arange(50_000), {"log": ["x"] * 50_000}, on_progress=stop
-                )
 
     def test_a_channel_made_elsewhere_works(self, server):
         """Through plain gRPC, message by message."""
-        with grpc.insecure_channel(server.address) as plain:
-            service = IngestionService(grpc.intercept_channel(plain, _Key()), telemetry_config())
-            told: list[IngestProgress] = []
-            service.ingest_columns("logs", TIMES, {"log": ["a", "b", "c"]}, on_progress=told.append)
+        service = IngestionService(plain_channel(server.address, API_KEY), telemetry_config())
+        told: list[IngestProgress] = []
+        service.ingest_columns("logs", TIMES, {"log": ["a", "b", "c"]}, on_progress=told.append)
         assert [row.channel_values[0].string for row in server.rows] == ["a", "b", "c"]
         assert told[-1].rows_sent == 3
 
@@ -623,20 +620,6 @@ class TestSending:
             assert series.values == doubles.tolist()  # noqa: PD011 - not pandas
             (texts,) = read_series(channel, by_name["string"])
             assert texts.values == frame["string"].to_list()  # noqa: PD011 - as above
-
-
-class _Key(grpc.StreamUnaryClientInterceptor, grpc.UnaryUnaryClientInterceptor):
-    """The key of the recording server, on a channel that the user made."""
-
-    def intercept_unary_unary(self, continuation, details, request):
-        return continuation(_with_key(details), request)
-
-    def intercept_stream_unary(self, continuation, details, request_iterator):
-        return continuation(_with_key(details), request_iterator)
-
-
-def _with_key(details: Any) -> Any:
-    return details._replace(metadata=[("authorization", f"Bearer {API_KEY}")])
 
 
 WITHOUT_NUMPY = """

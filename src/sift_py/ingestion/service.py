@@ -253,7 +253,7 @@ class IngestionService:
             flow_name: Name of the flow.
             timestamps: One for each row: integers of nanoseconds since 1970, `datetime64` of any
                 unit, or times of pandas, Polars or Arrow; all are instants, in UTC if they have no
-                zone. In a list also `datetime`s, which must be aware and in UTC.
+                zone. In a list also `datetime`, which must be aware and in UTC.
             columns: By the fully qualified name of the channel (`component.name`, or `name`).
             on_progress: Called when a chunk has been handed to the connection, from a thread of
                 the channel. What it raises breaks off the call.

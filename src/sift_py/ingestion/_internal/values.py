@@ -87,7 +87,9 @@ def encoder_of(flow_name: str, channel: LayoutChannel) -> Encoder:
         if value is None:
             return EMPTY_VALUE
         try:
-            return _encoded(channel, plain, value)
+            if isinstance(value, IngestWithConfigDataChannelValue):
+                return _typed(channel, value)
+            return plain(value)
         except _UnfitError as unfit:
             raise _misfit(flow_name, channel, value, *unfit.args) from None
 
@@ -113,19 +115,19 @@ def row_value_encoder_of(flow_name: str, channel: LayoutChannel) -> RowValueEnco
         if value is None:
             return EMPTY_VALUE
         try:
-            return _encoded(channel, plain, value)
+            if isinstance(value, IngestWithConfigDataChannelValue):
+                return _typed(channel, value)
+            return plain(value)
         except _UnfitError as unfit:
             raise _misfit(flow_name, channel, value, "".join(unfit.args), row) from None
 
     return encode
 
 
-def _encoded(channel: LayoutChannel, plain: Encoder, value: object) -> bytes:
-    if not isinstance(value, IngestWithConfigDataChannelValue):
-        return plain(value)
-    if value.WhichOneof("type") in {channel.value_field, EMPTY_FIELD}:
-        return value.SerializeToString()
-    raise _UnfitError
+def _typed(channel: LayoutChannel, value: IngestWithConfigDataChannelValue) -> bytes:
+    if value.WhichOneof("type") not in {channel.value_field, EMPTY_FIELD}:
+        raise _UnfitError
+    return value.SerializeToString()
 
 
 def _plain_encoder(channel: LayoutChannel) -> Encoder:
