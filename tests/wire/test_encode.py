@@ -217,7 +217,7 @@ def table(rows: int, channels: int, text: bytes) -> list[Column]:
 
 @pytest.mark.parametrize(
     ("rows", "channels", "text"),
-    [(30_000, 3, b"ok"), (500, 2000, b"ok"), (300, 2, b"long" * 20_000)],
+    [(30_000, 3, b"ok"), (3000, 300, b"ok"), (300, 2, b"long" * 20_000)],
     ids=["narrow", "wide", "long strings"],
 )
 def test_many_rows_are_many_chunks(rows, channels, text):
@@ -230,7 +230,7 @@ def test_many_rows_are_many_chunks(rows, channels, text):
     assert max(len(chunk.data) for chunk in chunks) <= 2 * CHUNK_BYTES
     frames = [request for chunk in chunks for request in requests_of(chunk)]
     assert len(frames) == rows
-    for row in (0, 1, 4, 255, 256, rows - 1):
+    for row in (0, 1, 4, 255, 256, rows // 2, rows - 1):
         values = frames[row].channel_values
         assert (frames[row].timestamp.ToNanoseconds(), values[-1].string) == (
             times[row],
