@@ -26,6 +26,11 @@ _frame_prefix = Struct(">BI").pack
 _ONE_BYTE_END = 0x80
 """Smallest number whose varint has two bytes."""
 
+_FIVE_BYTES_FIRST, _FIVE_BYTES_END = 1 << 28, 1 << 35
+_TIMESTAMP_TAG = 0x1A
+_NANOS_BYTES_MAX = 5
+
+_one_byte = tuple(bytes((number,)) for number in range(_ONE_BYTE_END))
 _short_prefixes = tuple(bytes((VALUE_TAG, length)) for length in range(_ONE_BYTE_END))
 
 
@@ -39,7 +44,18 @@ class MessageEnds(NamedTuple):
 def varint(number: int) -> bytes:
     """Serialise an integer from 0 to 2**64 - 1."""
     if number < _ONE_BYTE_END:
-        return bytes((number,))
+        return _one_byte[number]
+    if _FIVE_BYTES_FIRST <= number < _FIVE_BYTES_END:
+        # Unrolled: the nanoseconds of most timestamps are such a number.
+        return bytes(
+            (
+                number & 0x7F | 0x80,
+                number >> 7 & 0x7F | 0x80,
+                number >> 14 & 0x7F | 0x80,
+                number >> 21 & 0x7F | 0x80,
+                number >> 28,
+            )
+        )
     out = bytearray()
     while number >= _ONE_BYTE_END:
         out.append(number & 0x7F | 0x80)
@@ -65,15 +81,21 @@ def timestamp_field(timestamp_ns: int) -> bytes:
         timestamp_ns: Nanoseconds since 1970-01-01T00:00:00Z, in the years 1 to 9999.
     """
     seconds, nanos = divmod(timestamp_ns, NS_PER_S)
-    content = _seconds(seconds)
-    if nanos:
-        content += b"\x10" + varint(nanos)
-    return b"\x1a" + bytes((len(content),)) + content
+    digits = varint(nanos) if nanos else b""
+    return _timestamp_heads(seconds)[len(digits)] + digits
 
 
 @lru_cache(_SECONDS_KEPT)
-def _seconds(seconds: int) -> bytes:
-    return b"\x08" + signed_varint(seconds) if seconds else b""
+def _timestamp_heads(seconds: int) -> tuple[bytes, ...]:
+    """What is before the varint of the nanoseconds, by the length of that varint."""
+    content = b"\x08" + signed_varint(seconds) if seconds else b""
+    return (
+        bytes_field(_TIMESTAMP_TAG, content),
+        *(
+            bytes((_TIMESTAMP_TAG, len(content) + 1 + digits)) + content + b"\x10"
+            for digits in range(1, _NANOS_BYTES_MAX + 1)
+        ),
+    )
 
 
 def message_ends(
@@ -107,6 +129,10 @@ def value_fields(values: list[bytes]) -> bytes:
         values: Each a serialised `IngestWithConfigDataChannelValue`.
     """
     try:
+        lengths = set(map(len, values))
+        if len(lengths) == 1:
+            prefix = _short_prefixes[lengths.pop()]
+            return prefix + prefix.join(values)
         return b"".join([_short_prefixes[len(value)] + value for value in values])
     except IndexError:
         return b"".join([bytes_field(VALUE_TAG, value) for value in values])
@@ -114,4 +140,11 @@ def value_fields(values: list[bytes]) -> bytes:
 
 def frame(message: bytes) -> bytes:
     """Put the prefix of a gRPC message before it: not compressed, and its length."""
+    return _frame_prefix(0, len(message)) + message
+
+
+def row_frame(ends: MessageEnds, timestamp_ns: int, values: bytes) -> bytes:
+    """Serialise a row with the prefix of a gRPC message; `values` is what `value_fields` gave."""
+    head, tail = ends
+    message = b"".join((head, timestamp_field(timestamp_ns), values, tail))
     return _frame_prefix(0, len(message)) + message

@@ -12,6 +12,7 @@ from sift.ingest.v1.ingest_pb2 import (
 from sift.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from sift_py.errors import IngestionValidationError, MissingExtraError
 from sift_py.ingestion._internal.configs import IngestionConfigs
+from sift_py.ingestion._internal.ends import FlowEnds
 from sift_py.ingestion._internal.rows import RowEncoder, flow_parts
 from sift_py.ingestion._internal.rules import update_rules
 from sift_py.ingestion._internal.runs import find_or_create_run
@@ -19,7 +20,7 @@ from sift_py.ingestion._internal.streams import chunks_of, streams_of
 from sift_py.ingestion._internal.timestamps import timestamp_ns
 from sift_py.ingestion._internal.values import shown
 from sift_py.ingestion.buffer import BufferedIngestionService
-from sift_wire.messages import MessageEnds, frame, message_ends, timestamp_field, value_fields
+from sift_wire.messages import PREFIX_BYTES, frame, row_frame, value_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -138,7 +139,7 @@ class IngestionService:
         self._streams = streams_of(channel)
         self.ingestion_config, layouts = self._configs.open(config)
         self._encoders = {name: RowEncoder(layout) for name, layout in layouts.items()}
-        self._ends: dict[str, tuple[tuple[str | None, str | None, bool], MessageEnds]] = {}
+        self._ends = FlowEnds(self.ingestion_config.ingestion_config_id)
         self.flow_configs_by_name = {flow.name: flow for flow in config.flows}
         # Guards both dictionaries, which are replaced and never changed: who reads needs no lock.
         self._flows_lock = threading.Lock()
@@ -179,7 +180,7 @@ class IngestionService:
                 server's order because they are not as many as the channels.
         """
         return IngestWithConfigDataStreamRequest.FromString(
-            self._message(flow_name, timestamp, channel_values)
+            self._frame(self._message_ends(), flow_name, timestamp, channel_values)[PREFIX_BYTES:]
         )
 
     def try_create_ingestion_request(
@@ -202,7 +203,9 @@ class IngestionService:
                 flow; the timestamp can't be used, or is not in UTC.
         """
         return IngestWithConfigDataStreamRequest.FromString(
-            self._try_message(flow_name, timestamp, channel_values)
+            self._try_frame(self._message_ends(), flow_name, timestamp, channel_values)[
+                PREFIX_BYTES:
+            ]
         )
 
     def ingest_flows(self, *flows: FlowOrderedChannelValues) -> None:
@@ -411,30 +414,34 @@ class IngestionService:
         flow_name: str,
         on_progress: Callable[[IngestProgress], object] | None,
     ) -> int:
-        self._streams.send(table.chunks(self._message_ends(flow_name), on_progress))
+        self._streams.send(table.chunks(self._message_ends()[flow_name], on_progress))
         return table.rows
 
     def _frames(self, flows: Iterable[Mapping[str, Any]]) -> list[bytes]:
-        return [frame(self._message(*flow_parts(flow))) for flow in flows]
+        ends = self._message_ends()
+        return [self._frame(ends, *flow_parts(flow)) for flow in flows]
 
     def _try_frames(self, flows: Iterable[Mapping[str, Any]]) -> list[bytes]:
-        return [frame(self._try_message(*flow_parts(flow))) for flow in flows]
+        ends = self._message_ends()
+        return [self._try_frame(ends, *flow_parts(flow)) for flow in flows]
 
-    def _message(self, flow_name: str, timestamp: Timestamp, values: Sequence[Any]) -> bytes:
+    def _frame(
+        self, ends: FlowEnds, flow_name: str, timestamp: Timestamp, values: Sequence[Any]
+    ) -> bytes:
         encoder = self._encoders.get(flow_name)
         fields = self._unchecked(flow_name, values) if encoder is None else encoder.ordered(values)
         nanoseconds = timestamp_ns(timestamp, flow_name, utc_only=False)
-        head, tail = self._message_ends(flow_name)
-        return head + timestamp_field(nanoseconds) + fields + tail
+        return row_frame(ends[flow_name], nanoseconds, fields)
 
-    def _try_message(self, flow_name: str, timestamp: Timestamp, values: Iterable[Any]) -> bytes:
+    def _try_frame(
+        self, ends: FlowEnds, flow_name: str, timestamp: Timestamp, values: Iterable[Any]
+    ) -> bytes:
         encoder = self._encoders.get(flow_name)
         if encoder is None:
             raise self._unknown_flow(flow_name)
         fields = encoder.named(values)
         nanoseconds = timestamp_ns(timestamp, flow_name, utc_only=True)
-        head, tail = self._message_ends(flow_name)
-        return head + timestamp_field(nanoseconds) + fields + tail
+        return row_frame(ends[flow_name], nanoseconds, fields)
 
     def _unchecked(self, flow_name: str, values: Iterable[Any]) -> bytes:
         """Values of a flow that is not known here; the server may know it."""
@@ -448,21 +455,17 @@ class IngestionService:
             parts.append(value.SerializeToString())
         return value_fields(parts)
 
-    def _message_ends(self, flow_name: str) -> MessageEnds:
-        state = (self.run_id, self.organization_id, self.end_stream_on_error)
-        known = self._ends.get(flow_name)
-        if known is not None and known[0] == state:
-            return known[1]
-        ends = message_ends(
+    def _message_ends(self) -> FlowEnds:
+        """What is around the timestamp and values of new messages, by flow."""
+        common = (
             self.ingestion_config.ingestion_config_id,
-            flow_name,
             self.run_id or "",
             self.organization_id or "",
-            end_stream_on_error=self.end_stream_on_error,
+            self.end_stream_on_error,
         )
-        if flow_name in self._encoders:
-            self._ends[flow_name] = (state, ends)
-        return ends
+        if self._ends.common != common:
+            self._ends = FlowEnds(*common)
+        return self._ends
 
     def _unknown_flow(self, flow_name: str) -> IngestionValidationError:
         names = sorted(self._encoders)

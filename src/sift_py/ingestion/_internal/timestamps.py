@@ -85,18 +85,23 @@ def _checked_ns(timestamp: Timestamp, *, utc_only: bool) -> int:
 
 
 def _datetime_ns(moment: datetime, *, utc_only: bool) -> int:
+    if moment.tzinfo is UTC and type(moment) is datetime:
+        return _since_epoch_ns(moment)
     if moment != moment:  # noqa: PLR0124 - pandas.NaT is a datetime, and like NaN
         raise _UnusableError("must be a time, not NaT")
-    offset = _ZERO if moment.tzinfo is UTC else moment.utcoffset()
+    offset = moment.utcoffset()
     if offset != _ZERO and utc_only:
         zone = "none (a naive datetime)" if offset is None else f"'{moment.tzname()}'"
         raise _UnusableError(f"must be in UTC, but its time zone is {zone}")
     if offset is None:
         moment = moment.replace(tzinfo=UTC)
-    since = moment - _EPOCH
-    microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     # What pandas.Timestamp has beyond a datetime.
-    return microseconds * 1_000 + int(getattr(moment, "nanosecond", 0))
+    return _since_epoch_ns(moment) + int(getattr(moment, "nanosecond", 0))
+
+
+def _since_epoch_ns(moment: datetime) -> int:
+    since = moment - _EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
 
 
 def _is_numpy_datetime(timestamp: object) -> TypeGuard[np.datetime64]:
