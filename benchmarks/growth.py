@@ -197,6 +197,9 @@ def _clients(part: float, *, rows_per_stream: int) -> list[str]:
     with sift_serve() as server:
         channels = [_connect(server) for _ in range(CLIENTS)]
         services = [_service(channel, 1, 10) for channel in channels]
+        for service in services:
+            # Connections are opened by the first call.
+            service.ingest_flows(_row(0))
         wait_until_idle(server)
         before = server.cpu_s()
         begin = time.perf_counter() + 0.5

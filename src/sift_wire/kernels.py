@@ -423,7 +423,11 @@ def _hash(data: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
     while at < end:
         value = (value ^ np.uint64(data[at])) * np.uint64(0x100000001B3)
         at += 1
-    return value ^ (value >> np.uint64(32))
+    # The last step of MurmurHash3: every bit that came in reaches the lowest ones, which choose the
+    # slot. Names that differ in their last characters only would else meet in few slots.
+    value = (value ^ (value >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    value = (value ^ (value >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return value ^ (value >> np.uint64(33))
 
 
 @_compiled
