@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import types
@@ -65,23 +64,6 @@ def test_the_insecure_channel_contradicts_https():
     """Asking for plaintext and for TLS at once is an error, not a choice."""
     with pytest.raises(ChannelUriError, match="contradicts"):
         _use_insecure_sift_channel({"uri": "https://localhost:1", "apikey": "key"})
-
-
-@pytest.fixture
-def certificate(tmp_path):
-    """A key and a self-signed certificate for 127.0.0.1."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl to make a certificate")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-        f" -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
-        f" -keyout {key} -out {certificate}",
-        shell=True,
-        check=True,
-        capture_output=True,
-    )
-    return key, certificate
 
 
 PING = """

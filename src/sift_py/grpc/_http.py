@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -71,9 +71,11 @@ class HttpStreams:
             enable_otel=False,
         )
         self._client = SyncClient(self._transport)
-        # A call in another thread leaves this one free for Ctrl-C.
-        self._threads = ThreadPoolExecutor(STREAMS_MAX, thread_name_prefix="sift-stream")
-        self._close_lock = threading.Lock()
+        self._process_id = os.getpid()
+        self._slots = threading.Semaphore(STREAMS_MAX)
+        # Guards what follows.
+        self._state = threading.Condition()
+        self._callers = 0
         self._closed = False
 
     def send(self, method: str, chunks: Iterable[bytes]) -> None:
@@ -86,15 +88,27 @@ class HttpStreams:
         Raises:
             IngestionStreamError: The call ended with a status other than OK, or the server can't be
                 reached (`UNAVAILABLE`). Some of the messages may have been taken.
-            ServiceClosedError: The channel is closed.
+            ServiceClosedError: The channel is closed, or was opened before this process was forked.
             Exception: What iterating over `chunks` raised; the call is broken off.
         """
-        with self._close_lock:
+        if os.getpid() != self._process_id:
+            # Of the threads that move the bytes, a fork copies none: the call would never end.
+            raise ServiceClosedError(
+                "the channel was opened before this process was forked; open one after the fork."
+            )
+        body = Body(chunks)
+        call: Future[None] = Future()
+        # A call in another thread leaves this one free for Ctrl-C. It must not keep the program
+        # from ending if the server neither reads nor answers, as threads of a pool would.
+        thread = threading.Thread(
+            target=self._run, args=(call, method, body), name="sift-stream", daemon=True
+        )
+        with self._state:
             if self._closed:
                 raise ServiceClosedError("the channel is closed; open a new one.")
-            body = Body(chunks)
-            call = self._threads.submit(self._call, method, body)
+            self._callers += 1
         try:
+            thread.start()
             call.result()
         except IngestionStreamError:
             if body.error is not None:
@@ -103,6 +117,19 @@ class HttpStreams:
         except BaseException:
             body.stop()
             raise
+        finally:
+            with self._state:
+                self._callers -= 1
+                self._state.notify_all()
+
+    def _run(self, call: Future[None], method: str, body: Body) -> None:
+        try:
+            with self._slots:
+                self._call(method, body)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
+            call.set_exception(error)
+        else:
+            call.set_result(None)
 
     def _call(self, method: str, body: Body) -> None:
         try:
@@ -114,9 +141,14 @@ class HttpStreams:
                 status = response.headers.get("grpc-status") or response.trailers.get("grpc-status")
                 text = response.headers.get("grpc-message") or response.trailers.get("grpc-message")
                 http_status = response.status
-        except Exception as error:  # the library documents many, and Rust may raise others
+        except ConnectionError as error:
             raise IngestionStreamError(
                 grpc.StatusCode.UNAVAILABLE, f"{self._origin} can't be reached: {error}"
+            ) from error
+        except Exception as error:  # the library documents many, and Rust may raise others
+            raise IngestionStreamError(
+                grpc.StatusCode.UNAVAILABLE,
+                f"the stream to {self._origin}, which must speak HTTP/2, broke off: {error}",
             ) from error
         if status is None:
             code = _CODE_OF_HTTP_STATUS.get(http_status, grpc.StatusCode.UNKNOWN)
@@ -130,10 +162,12 @@ class HttpStreams:
             raise IngestionStreamError(code, unquote(text or ""))
 
     def close(self) -> None:
-        """Let running calls end, and close the connections."""
-        with self._close_lock:
+        """Let running calls end, but those that were broken off, and close the connections."""
+        if os.getpid() != self._process_id:
+            return
+        with self._state:
             self._closed = True
-        self._threads.shutdown()
+            self._state.wait_for(lambda: not self._callers)
         self._transport.close()
 
 
