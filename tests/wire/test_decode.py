@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
@@ -13,119 +11,13 @@ from hypothesis import strategies as st
 
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest as Request
 from sift_wire import kernels
-from sift_wire.columns import DataType, FlowLayout, FlowRows
-from sift_wire.decode import UnknownFlowError, decode
+from sift_wire.columns import DataType, FlowLayout
+from sift_wire.decode import decode
 from sift_wire.frames import Frames
+from support.decoding import LAYOUTS, MEMBERS, NS_PER_S, expected_row, layout_of, rows_of
 
 if TYPE_CHECKING:
     import random
-
-MEMBERS = {
-    DataType.DOUBLE: "double",
-    DataType.STRING: "string",
-    DataType.ENUM: "enum",
-    DataType.BIT_FIELD: "bit_field",
-    DataType.BOOL: "bool",
-    DataType.FLOAT: "float",
-    DataType.INT_32: "int32",
-    DataType.UINT_32: "uint32",
-    DataType.INT_64: "int64",
-    DataType.UINT_64: "uint64",
-    DataType.BYTES: "bytes",
-}
-ALL_TYPES = tuple(MEMBERS)
-LAYOUTS = {
-    ("config", "all"): FlowLayout("all", tuple(MEMBERS.values()), ALL_TYPES),
-    ("config", "one"): FlowLayout("one", ("x",), (DataType.DOUBLE,)),
-    ("config", "none"): FlowLayout("none", (), ()),
-    ("öther", "one"): FlowLayout("one", ("logs",), (DataType.STRING,)),
-}
-NS_PER_S = 1_000_000_000
-
-
-def layout_of(config: str, flow: str) -> FlowLayout:
-    try:
-        return LAYOUTS[config, flow]
-    except KeyError:
-        raise UnknownFlowError(f"no flow {flow!r} in {config!r}") from None
-
-
-def value_of(rows: FlowRows, channel: int, row: int) -> Any:
-    """A value as Python shows it; floating point as its bits, so that NaN equals itself."""
-    if not rows.present[channel, row]:
-        return None
-    word = int(rows.words[channel, row])
-    data_type = rows.layout.data_types[channel]
-    if data_type.is_variable_width:
-        text = rows.heap[word >> 32 : (word >> 32) + (word & 0xFFFFFFFF)]
-        return text.decode() if data_type is DataType.STRING else text
-    if data_type in (DataType.INT_32, DataType.INT_64):
-        return word - 2**64 if word >= 2**63 else word
-    if data_type is DataType.BOOL:
-        return bool(word)
-    return word
-
-
-def expected_value(value: Any, data_type: DataType) -> Any:
-    member = value.WhichOneof("type")
-    if member in (None, "empty"):
-        return None
-    got = getattr(value, member)
-    if data_type is DataType.DOUBLE:
-        return struct.unpack("<Q", struct.pack("<d", got))[0]
-    if data_type is DataType.FLOAT:
-        # The bits as they were sent: Python's double would lose a signalling NaN.
-        return struct.unpack("<I", value.SerializeToString()[1:5])[0]
-    return got
-
-
-Row = tuple[str, str, str, int, tuple[Any, ...]]
-
-
-def rows_of(batches: list) -> list[Row]:
-    return [
-        (
-            batch.ingestion_config_id,
-            batch.flow_name,
-            batch.rows.run_id,
-            int(batch.rows.timestamps_ns[row]),
-            tuple(value_of(batch.rows, c, row) for c in range(len(batch.rows.words))),
-        )
-        for batch in batches
-        for row in range(len(batch.rows.timestamps_ns))
-    ]
-
-
-def expected_row(data: bytes) -> Row | None:
-    """The row of a message, or None if it does not fit; by the protobuf library alone."""
-    try:
-        request = Request.FromString(data)
-    except DecodeError:
-        return None
-    layout = LAYOUTS.get((request.ingestion_config_id, request.flow))
-    timestamp = request.timestamp
-    if (
-        layout is None
-        or not request.HasField("timestamp")
-        or not 0 <= timestamp.nanos < NS_PER_S
-        or not kernels.SECONDS_MIN <= timestamp.seconds <= kernels.SECONDS_MAX
-        or len(request.channel_values) != len(layout.data_types)
-        or any(
-            value.WhichOneof("type") not in (None, "empty", MEMBERS[data_type])
-            for value, data_type in zip(request.channel_values, layout.data_types, strict=True)
-        )
-    ):
-        return None
-    return (
-        request.ingestion_config_id,
-        request.flow,
-        request.run_id,
-        timestamp.seconds * NS_PER_S + timestamp.nanos,
-        tuple(
-            expected_value(value, data_type)
-            for value, data_type in zip(request.channel_values, layout.data_types, strict=True)
-        ),
-    )
 
 
 def check(messages: list[bytes]) -> None:
@@ -178,7 +70,7 @@ def requests(draw: st.DrawFn) -> Request:
         value = request.channel_values.add()
         kind = draw(st.integers(0, 20))
         if kind == 0:
-            data_type = draw(st.sampled_from(ALL_TYPES))  # noqa: PLW2901
+            data_type = draw(st.sampled_from(DataType))  # noqa: PLW2901
         if kind == 1:
             value.empty.SetInParent()
         elif kind > 2:
@@ -264,20 +156,6 @@ def ends_stream(data: bytes) -> bool:
         return Request.FromString(data).end_stream_on_validation_error
     except DecodeError:
         return False
-
-
-@settings(max_examples=30)
-@given(st.lists(requests(), max_size=5))
-def test_the_plain_python_run_agrees(messages: list[Request]):
-    """The kernels are ordinary functions first; compiled or not, they find the same."""
-    frames = Frames.from_messages([message.SerializeToString() for message in messages])
-    data = np.frombuffer(frames.buffer, np.uint8)
-    compiled = np.zeros((len(frames), kernels.SCAN_COLUMNS), np.int64)
-    plain = compiled.copy()
-    kernels.scan_messages(data, frames.starts, frames.ends, compiled)
-    kernels.scan_messages.py_func(data, frames.starts, frames.ends, plain)
-    assert plain.tolist() == compiled.tolist()
-    assert kernels.count_frames.py_func(data, 10**6) == kernels.count_frames(data, 10**6)
 
 
 def base(flow: str = "one") -> Request:

@@ -6,10 +6,12 @@ import gzip
 import itertools
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sift_wire import kernels
 from sift_wire.frames import (
     FrameCompressionError,
     FrameCutOffError,
@@ -104,3 +106,17 @@ def test_inflating_has_a_limit(data: bytes, error: type[FrameError]):
     """A small message that inflates to a huge one is refused before it fills the memory."""
     with pytest.raises(error):
         gunzip(data, LIMIT)
+
+
+@given(st.lists(st.binary(max_size=50)), st.binary(max_size=10), st.integers(0, 60))
+def test_the_plain_python_run_agrees(messages: list[bytes], rest: bytes, limit: int):
+    """Whatever follows whole frames, and whatever the limit."""
+    data = np.frombuffer(b"".join(map(frame, messages)) + rest, np.uint8)
+    count, n_bytes, is_bad = kernels.count_frames(data, limit)
+    assert kernels.count_frames.py_func(data, limit) == (count, n_bytes, is_bad)
+    compiled, plain = np.zeros((2, 2, count), np.int64)
+    kernels.split_frames(data, *compiled)
+    kernels.split_frames.py_func(data, *plain)
+    assert plain.tolist() == compiled.tolist()
+    if limit >= 50:
+        assert count >= len(messages)
