@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--check-every", type=int, default=50)
+    parser.add_argument("--check-every", type=int, default=20)
     parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
     begin = time.monotonic()

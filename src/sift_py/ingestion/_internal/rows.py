@@ -107,7 +107,7 @@ class RowEncoder:
                 self._plans[names] = plan
         return _encode(plan, values)
 
-    def ordered(self, values: Sequence[Any]) -> bytes:
+    def ordered(self, channel_values: Iterable[Any]) -> bytes:
         """Serialise values that are in the order of the config in the order of the wire.
 
         Typed values are not checked, plain ones are.
@@ -116,6 +116,7 @@ class RowEncoder:
             IngestionValidationError: A plain value does not fit its channel; or not as many values
                 as channels, and plain ones among them or the orders differ.
         """
+        values = channel_values if type(channel_values) is list else list(channel_values)
         if set(map(type, values)) == _TYPED:
             parts = list(map(_serialize, values))
         elif len(values) == len(self._encoders):

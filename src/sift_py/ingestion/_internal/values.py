@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 EMPTY_FIELD = "empty"
 VALUE_CHARS_MAX = 80
 """How much of a value a message shows."""
+ENUM_NAMES_SHOWN_MAX = 20
+"""How many names of an enum a message lists."""
 
 _DOUBLE_TAG, _FLOAT_TAG, _BOOL_TAG, _STRING_TAG = 0x11, 0x1D, 0x20, 0x0A
 _BIT_FIELD_TAG, _ENUM_TAG = 0x4A, 0x50
@@ -133,9 +135,9 @@ def _typed(channel: LayoutChannel, value: IngestWithConfigDataChannelValue) -> b
 def _plain_encoder(channel: LayoutChannel) -> Encoder:
     data_type = channel.data_type
     if data_type is ChannelDataType.DOUBLE:
-        return lambda value: _double.pack(_DOUBLE_TAG, _as_real(value, math.inf, _exact_double))
+        return _real_encoder(_DOUBLE_TAG, _double)
     if data_type is ChannelDataType.FLOAT:
-        return lambda value: _float.pack(_FLOAT_TAG, _as_real(value, FLOAT_MAX, _exact_float))
+        return _real_encoder(_FLOAT_TAG, _float)
     if data_type is ChannelDataType.BOOL:
         return _bool
     if data_type is ChannelDataType.STRING:
@@ -157,36 +159,41 @@ def _plain_encoder(channel: LayoutChannel) -> Encoder:
     return encode_integer
 
 
-FLOAT_MAX: float = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
-"""The largest number of 32 bits."""
+FLOAT_MAX = math.nextafter(2.0**128 - 2.0**103, 0)
+"""The largest number that is rounded to one of 32 bits, not to infinity."""
 
 
-def _as_real(value: object, largest: float, is_exact: Callable[[int, float], bool]) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise _UnfitError
-    try:
-        number = float(value)
-    except OverflowError:
-        raise _UnfitError("it is too large") from None
-    if math.isfinite(number) and abs(number) > largest:
-        raise _UnfitError("it is too large")
-    if isinstance(value, SupportsIndex) and not is_exact(index(value), number):
-        raise _UnfitError("it has more digits than that type keeps; make it a float to round it")
-    return number
+def _real_encoder(tag: int, layout: struct.Struct) -> Encoder:
+    def encode_real(value: object) -> bytes:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise _UnfitError
+        try:
+            data = layout.pack(tag, float(value))
+            is_exact = not isinstance(value, SupportsIndex) or (
+                index(value) == layout.unpack(data)[1]
+            )
+        except OverflowError:
+            raise _UnfitError("it is too large") from None
+        except TypeError:
+            # NumPy's spans of time say that they are numbers.
+            raise _UnfitError from None
+        if not is_exact:
+            raise _UnfitError(
+                "it has more digits than that type keeps; make it a float to round it"
+            )
+        return data
 
-
-def _exact_double(exact: int, number: float) -> bool:
-    return exact == number
-
-
-def _exact_float(exact: int, number: float) -> bool:
-    return bool(exact == struct.unpack("<f", struct.pack("<f", number))[0])
+    return encode_real
 
 
 def _as_int(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         raise _UnfitError
-    return index(value)
+    try:
+        return index(value)
+    except TypeError:
+        # Arrays of more than one number.
+        raise _UnfitError from None
 
 
 def _as_key(value: object, keys: dict[str, int]) -> int:
@@ -230,8 +237,10 @@ def _misfit(
     type_name = channel.data_type.as_human_str()
     plain = _PLAIN.get(channel.data_type)
     if plain is None:
-        names = ", ".join(f"'{name}'" for name in channel.enum_keys)
-        plain = f"one of {names}, or a key" if names else "a key, an int from 0 to 2**32 - 1"
+        names = [f"'{name}'" for name in channel.enum_keys]
+        more = ", ..." if len(names) > ENUM_NAMES_SHOWN_MAX else ""
+        listed = ", ".join(names[:ENUM_NAMES_SHOWN_MAX]) + more
+        plain = f"one of {listed}, or a key" if names else "a key, an int from 0 to 2**32 - 1"
     why = f": {reason}" if reason else ""
     where = "" if row is None else f" in row {row}"
     return IngestionValidationError(
@@ -248,5 +257,6 @@ def shown(value: object) -> str:
         text = "no value" if field is None else f"{field} {getattr(value, field)!r}"
         text = EMPTY_FIELD if field == EMPTY_FIELD else text
     else:
-        text = repr(value)
+        # Arrays are shown on several lines.
+        text = repr(value).replace("\n", " ")
     return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}..."
