@@ -81,7 +81,14 @@ __all__ = [
 
 
 TypedOrPlainValue: TypeAlias = (
-    IngestWithConfigDataChannelValue | SupportsFloat | SupportsIndex | str | bytes | None
+    IngestWithConfigDataChannelValue
+    | SupportsFloat
+    | SupportsIndex
+    | str
+    | bytes
+    | bytearray
+    | memoryview
+    | None
 )
 """A value of a channel; numbers and bools of Python and of NumPy are plain values."""
 
