@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from sift_py.grpc._interceptors import Metadata
     from sift_py.grpc._target import ChannelTarget
+
+    _Inbox = SimpleQueue[tuple[Future[None], str, "Body"] | None]
 
 CONNECT_TIMEOUT_S = 30.0
 STREAMS_MAX = 64
@@ -73,6 +77,8 @@ class HttpStreams:
         self._client = SyncClient(self._transport)
         self._process_id = os.getpid()
         self._slots = threading.Semaphore(STREAMS_MAX)
+        self._idle: deque[_Inbox] = deque()
+        """Of threads that wait for a call to run."""
         # Guards what follows.
         self._state = threading.Condition()
         self._callers = 0
@@ -98,17 +104,12 @@ class HttpStreams:
             )
         body = Body(chunks)
         call: Future[None] = Future()
-        # A call in another thread leaves this one free for Ctrl-C. It must not keep the program
-        # from ending if the server neither reads nor answers, as threads of a pool would.
-        thread = threading.Thread(
-            target=self._run, args=(call, method, body), name="sift-stream", daemon=True
-        )
         with self._state:
             if self._closed:
                 raise ServiceClosedError("the channel is closed; open a new one.")
             self._callers += 1
         try:
-            thread.start()
+            self._start(call, method, body)
             call.result()
         except IngestionStreamError:
             if body.error is not None:
@@ -122,14 +123,39 @@ class HttpStreams:
                 self._callers -= 1
                 self._state.notify_all()
 
-    def _run(self, call: Future[None], method: str, body: Body) -> None:
+    def _start(self, call: Future[None], method: str, body: Body) -> None:
+        """Make a call in another thread, which leaves this one free for Ctrl-C.
+
+        That thread must not keep the program from ending if the server neither reads nor answers,
+        as those of a `ThreadPoolExecutor` would.
+        """
         try:
-            with self._slots:
-                self._call(method, body)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
-            call.set_exception(error)
-        else:
-            call.set_result(None)
+            inbox = self._idle.pop()
+        except IndexError:
+            inbox = SimpleQueue()
+            threading.Thread(
+                target=self._work, args=(inbox,), name="sift-stream", daemon=True
+            ).start()
+        inbox.put((call, method, body))
+
+    def _work(self, inbox: _Inbox) -> None:
+        while (job := inbox.get()) is not None:
+            call, method, body = job
+            failure: BaseException | None = None
+            try:
+                with self._slots:
+                    self._call(method, body)
+            except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
+                failure = error
+            if self._closed:
+                inbox.put(None)
+            else:
+                self._idle.append(inbox)
+            if failure is None:
+                call.set_result(None)
+            else:
+                call.set_exception(failure)
+            del job, call, body, failure
 
     def _call(self, method: str, body: Body) -> None:
         try:
@@ -168,6 +194,8 @@ class HttpStreams:
         with self._state:
             self._closed = True
             self._state.wait_for(lambda: not self._callers)
+        while self._idle:
+            self._idle.pop().put(None)
         self._transport.close()
 
 

@@ -10,7 +10,7 @@ import math
 import struct
 from numbers import Real
 from operator import index
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING
 
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataChannelValue
 from sift_py.errors import IngestionValidationError
@@ -164,20 +164,21 @@ FLOAT_MAX = math.nextafter(2.0**128 - 2.0**103, 0)
 
 
 def _real_encoder(tag: int, layout: struct.Struct) -> Encoder:
+    pack, unpack = layout.pack, layout.unpack
+
     def encode_real(value: object) -> bytes:
-        if isinstance(value, bool) or not isinstance(value, Real):
+        kind = type(value)
+        # To ask for the protocol of a value is slow; most values are floats.
+        if kind is not float and (kind is bool or not isinstance(value, Real)):
             raise _UnfitError
         try:
-            data = layout.pack(tag, float(value))
-            is_exact = not isinstance(value, SupportsIndex) or (
-                index(value) == layout.unpack(data)[1]
-            )
+            data: bytes = pack(tag, float(value))  # type: ignore[arg-type]
         except OverflowError:
             raise _UnfitError("it is too large") from None
         except TypeError:
             # NumPy's spans of time say that they are numbers.
             raise _UnfitError from None
-        if not is_exact:
+        if kind is not float and hasattr(value, "__index__") and index(value) != unpack(data)[1]:
             raise _UnfitError(
                 "it has more digits than that type keeps; make it a float to round it"
             )
@@ -187,12 +188,11 @@ def _real_encoder(tag: int, layout: struct.Struct) -> Encoder:
 
 
 def _as_int(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+    if isinstance(value, bool):
         raise _UnfitError
     try:
-        return index(value)
+        return index(value)  # type: ignore[arg-type]
     except TypeError:
-        # Arrays of more than one number.
         raise _UnfitError from None
 
 
