@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sift_server.api.app import build_app
@@ -15,8 +15,8 @@ from sift_server.api.services import services
 from sift_server.api_key import load_or_create_api_key
 from sift_server.catalog import Catalog
 from sift_server.data_dir import DataDirectory
-from sift_server.ingest import FlowDirectory, Flusher, Ingestor, PendingRejects
-from sift_server.lake import PointStore
+from sift_server.ingest import FlowDirectory, Flusher, IngestLimits, Ingestor, PendingRejects
+from sift_server.lake import PointStore, StoreLimits
 from sift_server.log import FileLog
 from sift_server.query import PointReader
 from sift_wire.decode import warm_up
@@ -47,6 +47,8 @@ class ServerSettings:
         port: Port to listen on; 0 takes a free one.
         tls_cert: PEM file with the certificate chain, or None for plaintext.
         tls_key: PEM file with its private key.
+        store_limits: How much is kept in memory before it is written to the table.
+        ingest_limits: How much streams may hold.
     """
 
     data_dir: Path
@@ -54,6 +56,8 @@ class ServerSettings:
     port: int = DEFAULT_PORT
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    store_limits: StoreLimits = field(default_factory=StoreLimits)
+    ingest_limits: IngestLimits = field(default_factory=IngestLimits)
 
 
 class Server:
@@ -103,14 +107,14 @@ class Server:
         self.api_key = load_or_create_api_key(folder.api_key_path)
         catalog = Catalog.open(folder.catalog_path)
         keep.callback(catalog.close)
-        store = PointStore.open(folder.lake_path)
+        store = PointStore.open(folder.lake_path, self._settings.store_limits)
         keep.callback(store.close)
         log = FileLog.open(folder.log_path, empty_position=store.committed_position)
         keep.callback(log.close)
 
         rejects = PendingRejects(catalog.error_queue.add)
         flows = FlowDirectory(catalog.ingestion_configs.flow)
-        ingestor = Ingestor(log, flows, store, rejects, time.time_ns)
+        ingestor = Ingestor(log, flows, store, rejects, time.time_ns, self._settings.ingest_limits)
         flusher = Flusher(log, store, rejects)
         warm_up()
         ingestor.replay(log.replay(store.committed_position))

@@ -38,7 +38,7 @@ class Http2Limits:
         frame_bytes_max: Largest frame.
     """
 
-    stream_window_bytes: int = 1024 * 1024
+    stream_window_bytes: int = 512 * 1024
     connection_window_bytes: int = 16 * 1024 * 1024
     frame_bytes_max: int = 256 * 1024
 

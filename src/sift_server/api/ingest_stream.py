@@ -42,6 +42,7 @@ class IngestStream:
         """Take the ingestor, and the threads on which streams are decoded."""
         self._ingestor = ingestor
         self._threads = threads
+        self._budget = _Budget(ingestor.limits.buffer_bytes_max)
 
     async def __call__(
         self,
@@ -52,7 +53,7 @@ class IngestStream:
         """Answer one call."""
         try:
             reader = self._reader(dict(scope["headers"]))
-            await _Intake(self._ingestor, self._threads, reader).run(receive)
+            await _Intake(self._ingestor, self._threads, reader, self._budget).run(receive)
         except _StreamRefusedError as refused:
             await send_grpc_error(send, refused.code, str(refused))
         except _ClientGoneError:
@@ -80,6 +81,31 @@ class _ClientGoneError(Exception):
     """The connection closed before the client was done."""
 
 
+class _Budget:
+    """Received bytes that all streams hold together. Used on the event loop only."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._changed = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether streams that hold something have to wait."""
+        return self._bytes >= self._bytes_max
+
+    def take(self, count: int) -> None:
+        """Count bytes that were received; a negative count gives bytes back."""
+        self._bytes += count
+        if count < 0:
+            self._changed.set()
+
+    async def given_back(self) -> None:
+        """Wait until somebody gave bytes back."""
+        self._changed.clear()
+        await self._changed.wait()
+
+
 class _Intake:
     """One stream on its way in.
 
@@ -89,10 +115,14 @@ class _Intake:
     on the event loop.
     """
 
-    def __init__(self, ingestor: Ingestor, threads: Executor, reader: FrameReader) -> None:
+    def __init__(
+        self, ingestor: Ingestor, threads: Executor, reader: FrameReader, budget: _Budget
+    ) -> None:
         self._ingestor = ingestor
         self._threads = threads
         self._reader = reader
+        self._budget = budget
+        self._held = 0
         self._chunks: list[bytes] = []
         self._bytes = 0
         self._done = False
@@ -109,6 +139,7 @@ class _Intake:
         finally:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
+            self._hold(-self._held)
         for durable in self._durable:
             await asyncio.wrap_future(durable)
 
@@ -123,11 +154,14 @@ class _Intake:
                 if body:
                     self._chunks.append(body)
                     self._bytes += len(body)
+                    self._hold(len(body))
                     self._changed.set()
                 self._done = not event.get("more_body", False)
                 while self._bytes >= limit and not self._done:
                     self._room.clear()
                     await self._room.wait()
+                while self._held and self._budget.is_full and not self._done:
+                    await self._budget.given_back()
         finally:
             self._done = True
             self._changed.set()
@@ -145,11 +179,16 @@ class _Intake:
                     refusal = self._take(chunks)
                 else:
                     refusal = await loop.run_in_executor(self._threads, self._take, chunks)
+                self._hold(-sum(map(len, chunks)))
                 if refusal is not None:
                     raise _StreamRefusedError(GrpcCode.INVALID_ARGUMENT, refusal.reason)
             if done:
                 self._finish()
                 return
+
+    def _hold(self, count: int) -> None:
+        self._held += count
+        self._budget.take(count)
 
     def _take(self, chunks: list[bytes]) -> RejectedMessage | None:
         """Decode and append; one call at a time for a stream."""

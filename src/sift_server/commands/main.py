@@ -12,7 +12,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sift_server.ingest import IngestLimits
+from sift_server.lake import StoreLimits
+from sift_server.memory import give_back_memory
 from sift_server.server import DEFAULT_HOST, DEFAULT_PORT, Server, ServerSettings
+
+MIB = 1024 * 1024
 
 _PORT_MAX = 65_535
 
@@ -62,6 +67,23 @@ def serve(
     tls_key: Annotated[
         Path | None, typer.Option(help="PEM file with the private key of --tls-cert.")
     ] = None,
+    hot_mib: Annotated[
+        int,
+        typer.Option(
+            min=2,
+            help="Memory for points that are not in the table yet, in MiB. A flush takes as much"
+            " again.",
+        ),
+    ] = StoreLimits().hot_bytes_max // MIB,
+    ingest_buffer_mib: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Memory for what all streams received and is not decoded yet, in MiB."
+        ),
+    ] = IngestLimits().buffer_bytes_max // MIB,
+    message_mib: Annotated[
+        int, typer.Option(min=1, max=256, help="Largest message of an ingest stream, in MiB.")
+    ] = IngestLimits().message_bytes_max // MIB,
 ) -> None:
     """Take telemetry, keep it in a folder, and give it back.
 
@@ -74,10 +96,17 @@ def serve(
     if (tls_cert is None) != (tls_key is None):
         raise typer.BadParameter("--tls-cert and --tls-key belong together: give both or neither")
     host, port = _host_and_port(listen)
+    give_back_memory()
     # Asked for before the server starts, so that a signal during a long replay is not lost.
     stop_signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
-    server = Server(ServerSettings(data_dir, host, port, tls_cert, tls_key))
+    store_limits = StoreLimits(hot_bytes_max=hot_mib * MIB, flush_bytes=hot_mib * MIB // 2)
+    ingest_limits = IngestLimits(
+        message_bytes_max=message_mib * MIB, buffer_bytes_max=ingest_buffer_mib * MIB
+    )
+    server = Server(
+        ServerSettings(data_dir, host, port, tls_cert, tls_key, store_limits, ingest_limits)
+    )
     try:
         server.start()
     except (OSError, ValueError, RuntimeError) as error:
