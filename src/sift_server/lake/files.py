@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sift_server.lake.sorting import PointChunk
+    from sift_server.lake.chunk import PointChunk
 
 ROW_GROUP_POINTS = 128 * 1024
 """Points of a row group: what is decoded at least to read one channel."""

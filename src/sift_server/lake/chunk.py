@@ -1,0 +1,132 @@
+"""Points on their way into a file: one row group, sorted, as few arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sift_server.lake.points import Kind, gather
+from sift_server.lake.schema import FILE_SCHEMA, UINT64_TYPE, WRITE_SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PointChunk:
+    """Points of one UTC date, sorted by channel id, then by time: a row group of a file.
+
+    Attributes:
+        channels: `(asset, channel, channel id)` of each channel, sorted by id.
+        run_ids: Ids of the runs, each once; an empty string for 'no run'.
+        channel: int32, shape (points,). Index of each point's channel.
+        run: int32, shape (points,). Index of each point's run.
+        timestamps_ns: int64, shape (points,).
+        kind: uint8, shape (points,). `Kind` of each value.
+        words: uint64, shape (points,). Values, as in `FlowRows.words`.
+        heap: What the words of strings and bytes point into.
+    """
+
+    channels: list[tuple[str, str, str]]
+    run_ids: list[str]
+    channel: NDArray[np.int32]
+    run: NDArray[np.int32]
+    timestamps_ns: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    words: NDArray[np.uint64]
+    heap: bytes
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @property
+    def channel_id_min(self) -> str:
+        """Smallest channel id."""
+        return self.channels[int(self.channel[0])][2]
+
+    @property
+    def channel_id_max(self) -> str:
+        """Largest channel id."""
+        return self.channels[int(self.channel[-1])][2]
+
+    def take(self, places: NDArray[np.intp]) -> PointChunk:
+        """The points at some places, in that order."""
+        return PointChunk(
+            self.channels,
+            self.run_ids,
+            self.channel[places],
+            self.run[places],
+            self.timestamps_ns[places],
+            self.kind[places],
+            self.words[places],
+            self.heap,
+        )
+
+    def to_table(self) -> Any:  # noqa: ANN401 (pyarrow has no types)
+        """The points as an Arrow table of `WRITE_SCHEMA`."""
+        assets, channels, channel_ids = zip(*self.channels, strict=True)
+        columns = {
+            "asset": _names(self.channel, assets),
+            "channel": _names(self.channel, channels),
+            "channel_id": _names(self.channel, channel_ids),
+            "run_id": _names(self.run, [run_id or None for run_id in self.run_ids]),
+            "timestamp_ns": pa.array(self.timestamps_ns),
+            **{kind.column: self._values(kind) for kind in Kind},
+        }
+        return pa.table([columns[name] for name in FILE_SCHEMA.names], schema=WRITE_SCHEMA)
+
+    def _values(self, kind: Kind) -> Any:  # noqa: ANN401
+        mine = self.kind == kind
+        value_type = WRITE_SCHEMA.field(kind.column).type
+        if not mine.any():
+            return _nulls(value_type, len(self))
+        mask = None if mine.all() else ~mine
+        match kind:
+            case Kind.DOUBLE:
+                return pa.array(self.words.view(np.float64), mask=mask)
+            case Kind.FLOAT:
+                return pa.array(self.words.astype(np.uint32).view(np.float32), mask=mask)
+            case Kind.INT64:
+                return pa.array(self.words.view(np.int64), mask=mask)
+            case Kind.UINT64:
+                return pa.array(self.words, mask=mask).cast(UINT64_TYPE)
+            case Kind.BOOL:
+                return pa.array(self.words != 0, mask=mask)
+            case _:
+                return self._texts(mine, value_type)
+
+    def _texts(self, mine: NDArray[np.bool_], value_type: Any) -> Any:  # noqa: ANN401
+        offsets, data = gather(np.where(mine, self.words, np.uint64(0)), self.heap)
+        buffers = [pa.array(mine).buffers()[1], pa.py_buffer(offsets), pa.py_buffer(data)]
+        return pa.Array.from_buffers(value_type, len(self), buffers)
+
+
+_NULLS_KEPT = 256 * 1024
+_nulls_of: dict[Any, Any] = {}
+
+
+def _nulls(value_type: Any, length: int) -> Any:  # noqa: ANN401
+    """Nulls of a type, cut from an array that is kept: most columns of most chunks are that."""
+    if length > _NULLS_KEPT:
+        return pa.nulls(length, value_type)
+    kept = _nulls_of.get(value_type)
+    if kept is None:
+        kept = _nulls_of[value_type] = pa.nulls(_NULLS_KEPT, value_type)
+    return kept.slice(0, length)
+
+
+def _names(numbers: NDArray[np.int32], names: Sequence[str | None]) -> Any:  # noqa: ANN401
+    """Names as a dictionary that has each once, which is what Parquet takes as it is."""
+    unique = [name for name in dict.fromkeys(names) if name is not None]
+    if len(unique) == len(names):
+        return pa.DictionaryArray.from_arrays(pa.array(numbers), pa.array(unique, pa.string()))
+    place_of = {name: place for place, name in enumerate(unique)}
+    nameless = np.array([name is None for name in names])[numbers]
+    places = np.array([place_of.get(name or "", 0) for name in names], np.int32)[numbers]
+    indices = pa.array(places, mask=nameless if nameless.any() else None)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(unique, pa.string()))
