@@ -16,7 +16,7 @@ from sift_server.api_key import load_or_create_api_key
 from sift_server.catalog import Catalog
 from sift_server.data_dir import DataDirectory
 from sift_server.ingest import FlowDirectory, Flusher, IngestLimits, Ingestor, PendingRejects
-from sift_server.lake import PointStore, StoreLimits
+from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
 from sift_server.query import PointReader
 from sift_wire.decode import warm_up
@@ -120,6 +120,9 @@ class Server:
         ingestor.replay(log.replay(store.committed_position))
         flusher.start()
         keep.callback(flusher.stop)
+        upkeep = Upkeep(store)
+        upkeep.start()
+        keep.callback(upkeep.stop)
 
         call_threads = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="sift-call")
         keep.callback(call_threads.shutdown)

@@ -193,7 +193,7 @@ def test_a_crash_before_the_commit_shows_nothing(tmp_path: Path, monkeypatch):
     def fail(*_: object) -> None:
         raise OSError("no")
 
-    monkeypatch.setattr(delta_module, "_add_action", fail)
+    monkeypatch.setattr(delta_module, "write_commit", fail)
     with pytest.raises(OSError, match="no"):
         store.flush()
     assert not list(tmp_path.rglob("*.parquet"))

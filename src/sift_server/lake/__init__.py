@@ -1,12 +1,22 @@
 """Where points are kept: hot columns in memory, and behind them one Delta table.
 
 `PointStore` is the door: publish, flush, view. What may come in and out is `PointBatch` and
-`Points`. `schema` says what the table looks like to other readers.
+`Points`. `Upkeep` merges small files in the background. `schema` says what the table looks like to
+other readers.
 """
 
 from sift_server.lake.batch import PointBatch
 from sift_server.lake.points import Points
 from sift_server.lake.store import PointStore, StoreLimits, StoreStats
+from sift_server.lake.upkeep import Upkeep
 from sift_server.lake.view import ChannelView
 
-__all__ = ["ChannelView", "PointBatch", "PointStore", "Points", "StoreLimits", "StoreStats"]
+__all__ = [
+    "ChannelView",
+    "PointBatch",
+    "PointStore",
+    "Points",
+    "StoreLimits",
+    "StoreStats",
+    "Upkeep",
+]

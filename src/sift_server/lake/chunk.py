@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise, starmap
+from operator import ne
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from sift_server.lake.points import Kind, gather
+from sift_server.lake.points import VARIABLE_KINDS, Kind, gather
 from sift_server.lake.schema import FILE_SCHEMA, UINT64_TYPE, WRITE_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+_VARIABLE = list(VARIABLE_KINDS)
+_LENGTH = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +27,8 @@ class PointChunk:
     """Points of one UTC date, sorted by channel id, then by time: a row group of a file.
 
     Attributes:
-        channels: `(asset, channel, channel id)` of each channel, sorted by id.
+        channels: `(asset, channel, channel id)` of each channel, sorted by id. An id is there twice
+            only if its points have different names.
         run_ids: Ids of the runs, each once; an empty string for 'no run'.
         channel: int32, shape (points,). Index of each point's channel.
         run: int32, shape (points,). Index of each point's run.
@@ -67,6 +73,37 @@ class PointChunk:
             self.heap,
         )
 
+    def part(self, first: int, last: int) -> PointChunk:
+        """The points from one place to another, the end excluded."""
+        mine = slice(first, last)
+        channel = self.channel[mine]
+        low, high = (int(channel.min()), int(channel.max()) + 1) if len(channel) else (0, 0)
+        return PointChunk(
+            self.channels[low:high],
+            self.run_ids,
+            channel - np.int32(low),
+            self.run[mine],
+            self.timestamps_ns[mine],
+            self.kind[mine],
+            self.words[mine],
+            self.heap,
+        )
+
+    def pieces(self, heap_bytes_max: int) -> Iterator[PointChunk]:
+        """Cut the points so that a piece has so many bytes of strings, or one point."""
+        if len(self.heap) <= heap_bytes_max:
+            yield self
+            return
+        sizes = np.where(np.isin(self.kind, _VARIABLE), self.words & _LENGTH, np.uint64(0))
+        ends = np.cumsum(sizes.astype(np.int64))
+        first = 0
+        while first < len(self):
+            before = int(ends[first - 1]) if first else 0
+            last = int(np.searchsorted(ends, before + heap_bytes_max, side="right"))
+            last = max(last, first + 1)
+            yield self.part(first, last)
+            first = last
+
     def to_table(self) -> Any:  # noqa: ANN401 (pyarrow has no types)
         """The points as an Arrow table of `WRITE_SCHEMA`."""
         assets, channels, channel_ids = zip(*self.channels, strict=True)
@@ -104,6 +141,61 @@ class PointChunk:
         offsets, data = gather(np.where(mine, self.words, np.uint64(0)), self.heap)
         buffers = [pa.array(mine).buffers()[1], pa.py_buffer(offsets), pa.py_buffer(data)]
         return pa.Array.from_buffers(value_type, len(self), buffers)
+
+
+def joined(chunks: Sequence[PointChunk]) -> PointChunk:
+    """Points of several chunks, sorted; the heap has only what their words point to."""
+    triples = sorted(
+        {triple for chunk in chunks for triple in chunk.channels}, key=lambda each: each[::-1]
+    )
+    run_ids = sorted({run_id for chunk in chunks for run_id in chunk.run_ids})
+    number_of = {triple: number for number, triple in enumerate(triples)}
+    run_of = {run_id: number for number, run_id in enumerate(run_ids)}
+    channel, run, words, heaps = [], [], [], []
+    heap_bytes = 0
+    for chunk in chunks:
+        numbers = np.array([number_of[triple] for triple in chunk.channels], np.int32)
+        channel.append(numbers[chunk.channel])
+        run.append(np.array([run_of[run_id] for run_id in chunk.run_ids], np.int32)[chunk.run])
+        moved, data = _moved(chunk, heap_bytes)
+        words.append(moved)
+        heaps.append(data)
+        heap_bytes += len(data)
+    whole = PointChunk(
+        triples,
+        run_ids,
+        np.concatenate(channel),
+        np.concatenate(run),
+        np.concatenate([chunk.timestamps_ns for chunk in chunks]),
+        np.concatenate([chunk.kind for chunk in chunks]),
+        np.concatenate(words),
+        b"".join(heaps),
+    )
+    return whole if len(chunks) == 1 else whole.take(_order(whole))
+
+
+def _moved(chunk: PointChunk, heap_start: int) -> tuple[NDArray[np.uint64], bytes]:
+    """Words of a chunk that point behind a start, and the bytes that stand there."""
+    texts = np.isin(chunk.kind, _VARIABLE)
+    if not texts.any():
+        return chunk.words, b""
+    offsets, data = gather(chunk.words[texts], chunk.heap)
+    words = chunk.words.copy()
+    starts = (offsets[:-1] + heap_start).astype(np.uint64) << np.uint64(32)
+    words[texts] = starts | (words[texts] & _LENGTH)
+    return words, data.tobytes()
+
+
+def _order(chunk: PointChunk) -> NDArray[np.intp]:
+    """Places of points, sorted by channel id, then by time."""
+    ids = [channel_id for _, _, channel_id in chunk.channels]
+    rank = np.cumsum([0, *starmap(ne, pairwise(ids))]).astype(np.int32)[chunk.channel]
+    # Usually what is joined follows in time, channel by channel: then this is all.
+    order = np.argsort(rank, kind="stable")
+    rank, times = rank[order], chunk.timestamps_ns[order]
+    if ((times[1:] >= times[:-1]) | (rank[1:] != rank[:-1])).all():
+        return order
+    return order[np.lexsort((times, rank))]
 
 
 _NULLS_KEPT = 256 * 1024

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import time
+import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
-from deltalake.transaction import AddAction
+from deltalake import DeltaTable
 
-from sift_server.lake.files import (
-    ROW_GROUP_POINTS,
-    DataFile,
-    Extent,
+from sift_server.lake.delta_log import (
+    WRITER_VERSION_MAX,
+    checkpointed_version,
+    remove_torn,
     sync_folder,
-    write_files,
+    sync_version,
+    write_checkpoint,
+    write_commit,
 )
+from sift_server.lake.files import ROW_GROUP_POINTS, DataFile, Extent, write_files
+from sift_server.lake.merging import merged_chunks
 from sift_server.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA
 from sift_server.lake.sorting import sorted_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+    from sift_server.lake.chunk import PointChunk
     from sift_server.lake.hot import FlowBatches
 
 APP_ID = "sift-ingest-log"
 """Name under which a commit records the log position that it covers."""
+
+CHECKPOINT_COMMITS = 100
+"""Commits after which their sum is written down, so that the table is opened fast."""
+
+COMMIT_TRIES_MAX = 10
+"""How often a commit is tried while other programs commit to the table."""
+
+RETENTION_S_DEFAULT = 3_600
+"""How long a file stays on disk behind the commit that removed it from the table."""
 
 _STATS_COLUMNS = ("channel_id", "timestamp_ns")
 """Columns whose minima and maxima a commit gives. The table says so: readers that were not told
@@ -40,33 +52,54 @@ which columns have some take those that are missing for a reason to skip the fil
 _EPOCH = dt.date(1970, 1, 1)
 
 
+class MergeAbandonedError(Exception):
+    """Files were not merged: the caller wants to stop, or another program removed one of them."""
+
+
 class DeltaLake:
-    """The table in a local folder. Commits are made by one thread at a time, of one process.
+    """The table in a local folder. One process serves it.
+
+    `commit` and `replace` are called by one thread at a time; `merge`, `checkpoint` and `vacuum` by
+    one other, at any time.
 
     Durability: data files are synced before the commit that names them is written, and the commit
-    is synced before `commit` returns, which the table's library does not do. Power may be lost in
-    between: then the last commit, or the last checkpoint, can be there in part. Nobody was told
-    of it yet, and the log still has its points, so `open` removes it.
+    before `commit` returns. A crash in between leaves files that no commit names; `vacuum` removes
+    them. Others may commit to the table meanwhile, `optimize` of other programs for example.
     """
 
     def __init__(self, path: Path, table: DeltaTable) -> None:
         self._path = path
-        self._table = table
-        self.files: tuple[DataFile, ...] = _files_of(path, table)
+        self._checkpointed = checkpointed_version(path)
+        self._load(table)
+        self.committed_position = self._position
+        """Log position up to which everything is in the table, durably; 0 if nothing is."""
+
+    def _load(self, table: DeltaTable) -> None:
+        self._version = table.version()
+        self._position = table.transaction_version(APP_ID) or 0
+        self.files: tuple[DataFile, ...] = _files_of(self._path, table)
         """All files of the table."""
-        self.committed_position = _position_of(table)
-        """Log position up to which everything is in the table; 0 if nothing is."""
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, retention_s: int = RETENTION_S_DEFAULT) -> Self:
         """Open the table, or create it in an empty folder.
+
+        Args:
+            path: The folder.
+            retention_s: How long files and log entries stay that the newest version does not need.
+                Readers that opened the table earlier still need them.
 
         Raises:
             OSError: The folder can't be read or written.
         """
         path.mkdir(parents=True, exist_ok=True)
         sync_folder(path.parent)
-        _remove_torn(path / "_delta_log")
+        remove_torn(path)
+        settings = {
+            "delta.dataSkippingStatsColumns": ",".join(_STATS_COLUMNS),
+            "delta.deletedFileRetentionDuration": f"interval {retention_s} seconds",
+            "delta.logRetentionDuration": f"interval {retention_s} seconds",
+        }
         if not DeltaTable.is_deltatable(str(path)):
             DeltaTable.create(
                 str(path),
@@ -74,10 +107,15 @@ class DeltaLake:
                 partition_by=[PARTITION_COLUMN],
                 name="points",
                 description="Telemetry points, one a row",
-                configuration={"delta.dataSkippingStatsColumns": ",".join(_STATS_COLUMNS)},
+                configuration=settings,
             )
         table = DeltaTable(str(path))
-        _sync_version(path, table.version())
+        if settings.items() - table.metadata().configuration.items():
+            table.alter.set_table_properties(settings)
+        if table.protocol().min_writer_version > WRITER_VERSION_MAX:
+            msg = f"another program changed the table in {path} to a version that can't be written"
+            raise OSError(msg)
+        sync_version(path, table.version())
         return cls(path, table)
 
     def commit(self, flows: Sequence[FlowBatches], position: int) -> None:
@@ -90,36 +128,113 @@ class DeltaLake:
 
         Raises:
             OSError: A file can't be written.
-            deltalake.exceptions.DeltaError: The commit can't be made.
         """
-        self._table.update_incremental()
-        if _position_of(self._table) < position:
+        if self._position < position:
             written = self._write(flows)
-            try:
-                self._add(written, position)
-            except BaseException:
-                self._table.update_incremental()
-                if _position_of(self._table) < position:
-                    _remove(written)
-                raise
-            self._table.update_incremental()
-            _sync_version(self._path, self._table.version())
-            self.files = (*self.files, *written)
+            self._commit([], written, position)
         else:
             # An earlier call failed behind its commit.
-            _sync_version(self._path, self._table.version())
-            self.files = _files_of(self._path, self._table)
+            sync_version(self._path, self._version)
         self.committed_position = position
 
-    def _write(self, flows: Sequence[FlowBatches]) -> list[DataFile]:
-        written: list[DataFile] = []
+    def merge(self, files: Sequence[DataFile], go_on: Callable[[], bool]) -> list[DataFile]:
+        """Write the points of files of one date to new files; `replace` puts them in their place.
+
+        Args:
+            files: The files, at most `compaction.MERGE_FILES`, for one row group of each is in
+                memory.
+            go_on: Asked now and then whether to go on.
+
+        Raises:
+            MergeAbandonedError: `go_on` said no.
+            UnsortedFileError: A file can't be merged, for another program wrote it.
+            OSError: A file can't be read or written.
+        """
+        chunks = merged_chunks([file.path for file in files], ROW_GROUP_POINTS)
+        return _collected(write_files(files[0].path.parent, _while(go_on, chunks)))
+
+    def replace(self, old: Sequence[DataFile], new: Sequence[DataFile]) -> None:
+        """Take files out of the table and put others in, which have the same points.
+
+        The old ones stay on disk.
+
+        Raises:
+            MergeAbandonedError: An old file is not in the table any more.
+            OSError: The commit can't be written.
+        """
+        self._commit(old, new, None)
+
+    def checkpoint(self) -> None:
+        """Sum up the commits, if there were `CHECKPOINT_COMMITS` since the last time.
+
+        Raises:
+            OSError: It can't be written.
+            deltalake.exceptions.DeltaError: The table can't be read.
+        """
+        if self._version - self._checkpointed >= CHECKPOINT_COMMITS:
+            self._checkpointed = write_checkpoint(self._path)
+
+    def vacuum(self, in_use: Collection[Path]) -> list[Path]:
+        """Remove files that the table does not name, and did not for as long as it retains them.
+
+        Args:
+            in_use: Files that stay whatever their age.
+
+        Returns:
+            What was removed.
+
+        Raises:
+            OSError: A file can't be removed.
+            deltalake.exceptions.DeltaError: The table can't be read.
+        """
+        unused = DeltaTable(str(self._path)).vacuum(dry_run=True, full=True)
+        named = {file.path for file in self.files}
+        removed = []
+        for name in unused:
+            path = self._path / name
+            if path.suffix == ".parquet" and path not in named and path not in in_use:
+                path.unlink(missing_ok=True)
+                removed.append(path)
+        return removed
+
+    def _commit(
+        self, old: Sequence[DataFile], new: Sequence[DataFile], position: int | None
+    ) -> None:
         try:
-            for day, chunks in sorted_chunks(flows, ROW_GROUP_POINTS):
-                written += write_files(self._partition(day), chunks)
+            self._write_commit(old, new, position)
         except BaseException:
-            _remove(written)
+            # Whether the commit is there is not known, except from the table.
+            self._load(DeltaTable(str(self._path)))
+            if not {file.path for file in new} & {file.path for file in self.files}:
+                _remove(new)
             raise
-        return written
+
+    def _write_commit(
+        self, old: Sequence[DataFile], new: Sequence[DataFile], position: int | None
+    ) -> None:
+        actions = _actions(self._path, old, new, position)
+        replaced = {file.path for file in old}
+        for tries_left in reversed(range(COMMIT_TRIES_MAX)):
+            if not replaced <= {file.path for file in self.files}:
+                msg = "a file that was merged is not in the table any more"
+                raise MergeAbandonedError(msg)
+            try:
+                write_commit(self._path, self._version + 1, actions)
+                break
+            except FileExistsError:
+                if not tries_left:
+                    raise
+                self._load(DeltaTable(str(self._path)))
+        self._version += 1
+        self._position = self._position if position is None else position
+        self.files = (*(file for file in self.files if file.path not in replaced), *new)
+
+    def _write(self, flows: Sequence[FlowBatches]) -> list[DataFile]:
+        return _collected(
+            file
+            for day, chunks in sorted_chunks(flows, ROW_GROUP_POINTS)
+            for file in write_files(self._partition(day), chunks)
+        )
 
     def _partition(self, day: int) -> Path:
         date = (_EPOCH + dt.timedelta(days=day)).isoformat()
@@ -129,21 +244,24 @@ class DeltaLake:
             sync_folder(self._path)
         return folder
 
-    def _add(self, written: Sequence[DataFile], position: int) -> None:
-        self._table.create_write_transaction(
-            [_add_action(self._path, file) for file in written],
-            mode="append",
-            schema=TABLE_SCHEMA,
-            partition_by=[PARTITION_COLUMN],
-            commit_properties=CommitProperties(app_transactions=[Transaction(APP_ID, position)]),
-            post_commithook_properties=PostCommitHookProperties(
-                create_checkpoint=True, cleanup_expired_logs=False
-            ),
-        )
+
+def _collected(written: Iterator[DataFile]) -> list[DataFile]:
+    """All files, or none: if one can't be written, those before it are removed."""
+    files: list[DataFile] = []
+    try:
+        files.extend(written)
+    except BaseException:
+        _remove(files)
+        raise
+    return files
 
 
-def _position_of(table: DeltaTable) -> int:
-    return table.transaction_version(APP_ID) or 0
+def _while(go_on: Callable[[], bool], chunks: Iterator[PointChunk]) -> Iterator[PointChunk]:
+    for chunk in chunks:
+        if not go_on():
+            msg = "stopped on the way"
+            raise MergeAbandonedError(msg)
+        yield chunk
 
 
 def _remove(files: Sequence[DataFile]) -> None:
@@ -152,8 +270,39 @@ def _remove(files: Sequence[DataFile]) -> None:
             file.path.unlink()
 
 
-def _add_action(folder: Path, file: DataFile) -> AddAction:
-    relative = file.path.relative_to(folder)
+def _actions(
+    folder: Path, old: Sequence[DataFile], new: Sequence[DataFile], position: int | None
+) -> list[dict[str, Any]]:
+    """What a commit says. Its first part says how it came, its last one what it covers."""
+    now_ms = time.time_ns() // 1_000_000
+    adds = not old
+    info = {
+        "timestamp": now_ms,
+        "operation": "WRITE" if adds else "OPTIMIZE",
+        "operationParameters": {"mode": "Append"} if adds else {},
+        "engineInfo": "sift_server",
+        "txnId": str(uuid.uuid4()),
+    }
+    actions: list[dict[str, Any]] = [{"commitInfo": info}]
+    actions += ({"remove": _remove_action(folder, file, now_ms)} for file in old)
+    actions += ({"add": _add_action(folder, file, now_ms, data_change=adds)} for file in new)
+    if position is not None:
+        actions.append({"txn": {"appId": APP_ID, "version": position, "lastUpdated": now_ms}})
+    return actions
+
+
+def _remove_action(folder: Path, file: DataFile, now_ms: int) -> dict[str, Any]:
+    return {
+        "path": str(file.path.relative_to(folder)),
+        "deletionTimestamp": now_ms,
+        "dataChange": False,
+        "extendedFileMetadata": True,
+        "partitionValues": _partition_values(file),
+        "size": file.size_bytes,
+    }
+
+
+def _add_action(folder: Path, file: DataFile, now_ms: int, *, data_change: bool) -> dict[str, Any]:
     extent = file.extent
     stats = {
         "numRecords": extent.points,
@@ -167,14 +316,18 @@ def _add_action(folder: Path, file: DataFile) -> AddAction:
         },
         "nullCount": dict.fromkeys(_STATS_COLUMNS, 0),
     }
-    return AddAction(
-        str(relative),
-        file.size_bytes,
-        {PARTITION_COLUMN: relative.parent.name.partition("=")[2]},
-        time.time_ns() // 1_000_000,
-        data_change=True,
-        stats=json.dumps(stats),
-    )
+    return {
+        "path": str(file.path.relative_to(folder)),
+        "partitionValues": _partition_values(file),
+        "size": file.size_bytes,
+        "modificationTime": now_ms,
+        "dataChange": data_change,
+        "stats": json.dumps(stats),
+    }
+
+
+def _partition_values(file: DataFile) -> dict[str, str]:
+    return {PARTITION_COLUMN: file.path.parent.name.partition("=")[2]}
 
 
 def _files_of(folder: Path, table: DeltaTable) -> tuple[DataFile, ...]:
@@ -184,7 +337,7 @@ def _files_of(folder: Path, table: DeltaTable) -> tuple[DataFile, ...]:
             folder / action["path"],
             action["size_bytes"],
             Extent(
-                action["num_records"],
+                action.get("num_records") or 0,
                 action.get("min.channel_id"),
                 action.get("max.channel_id"),
                 action.get("min.timestamp_ns"),
@@ -193,46 +346,3 @@ def _files_of(folder: Path, table: DeltaTable) -> tuple[DataFile, ...]:
         )
         for action in actions
     )
-
-
-def _sync_version(folder: Path, version: int) -> None:
-    """Make a commit durable, and the checkpoint that may have been made of it."""
-    log = folder / "_delta_log"
-    names = (f"{version:020d}.json", f"{version:020d}.checkpoint.parquet", "_last_checkpoint")
-    for name in names:
-        with suppress(FileNotFoundError), (log / name).open("rb") as file:
-            os.fsync(file.fileno())
-    sync_folder(log)
-    sync_folder(folder)
-
-
-def _remove_torn(log: Path) -> None:
-    """Remove the last commit and the last checkpoint if they are there in part only.
-
-    The last line of a commit is its log position: a commit that ends before, but at the end of a
-    line, has points that the log will bring again, which does no harm.
-    """
-    commits = sorted(log.glob("[0-9]*.json"))
-    if commits and not _is_whole_commit(commits[-1]):
-        commits[-1].unlink()
-    checkpoints = sorted(log.glob("*.checkpoint.parquet"))
-    if checkpoints and not _is_whole_checkpoint(checkpoints[-1]):
-        # All commits are kept, so that the table can be read without checkpoints.
-        checkpoints[-1].unlink()
-        (log / "_last_checkpoint").unlink(missing_ok=True)
-
-
-def _is_whole_commit(path: Path) -> bool:
-    lines = path.read_bytes().splitlines()
-    try:
-        return bool(lines) and all(isinstance(json.loads(line), dict) for line in lines)
-    except ValueError:
-        return False
-
-
-def _is_whole_checkpoint(path: Path) -> bool:
-    try:
-        pq.read_table(path)
-    except (pa.ArrowException, OSError):
-        return False
-    return True

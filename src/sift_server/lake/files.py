@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sift_server.lake.points import VARIABLE_KINDS, Kind, Points
+from sift_server.lake.delta_log import sync_folder
+from sift_server.lake.points import VARIABLE_KINDS, Kind, Points, number_words
 from sift_server.lake.schema import NAME_COLUMNS, WRITE_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 ROW_GROUP_POINTS = 128 * 1024
 """Points of a row group: what is decoded at least to read one channel."""
+
+ROW_GROUP_HEAP_BYTES_MAX = 8 * 1024 * 1024
+"""Bytes of strings of a row group, if it has more than one point."""
 
 FILE_POINTS_MAX = 16 * 1024 * 1024
 """Points of a data file."""
@@ -36,14 +40,17 @@ FOOTERS_KEPT_MAX = 2_048
 ZSTD_LEVEL = 1
 """Higher levels cost twice the time for a few hundredths of the size."""
 
-_STATISTICS_COLUMNS = [*NAME_COLUMNS, "timestamp_ns"]
+_STATISTICS_COLUMNS = ["channel", "channel_id", "run_id", "timestamp_ns"]
 _DICTIONARY_COLUMNS = [*NAME_COLUMNS, "value_string"]
 _ENCODINGS = {"timestamp_ns": "DELTA_BINARY_PACKED", "value_int64": "DELTA_BINARY_PACKED"}
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The most that a file or a row group can hold, both ends included; None where unknown."""
+    """The most that a file or a row group can hold, both ends included; None where unknown.
+
+    `points` is 0 if another program wrote the file and did not say.
+    """
 
     points: int
     channel_id_min: str | None
@@ -117,7 +124,8 @@ def _write_file(path: Path, chunk: PointChunk | None, more: Iterator[PointChunk]
             store_schema=False,
         ) as writer:
             while chunk is not None:
-                writer.write_table(chunk.to_table(), row_group_size=2 * ROW_GROUP_POINTS)
+                for piece in chunk.pieces(ROW_GROUP_HEAP_BYTES_MAX):
+                    writer.write_table(piece.to_table(), row_group_size=len(piece))
                 extents.append(_extent_of(chunk))
                 points += len(chunk)
                 chunk = None if points >= FILE_POINTS_MAX else next(more, None)
@@ -146,15 +154,6 @@ def _joined(extents: list[Extent]) -> Extent:
         min(extent.timestamp_ns_min for extent in extents if extent.timestamp_ns_min is not None),
         max(extent.timestamp_ns_max for extent in extents if extent.timestamp_ns_max is not None),
     )
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the entries of a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,6 +214,12 @@ class FileReader:
         else:
             values = values.take(pa.array(mine))
         return Points(table["timestamp_ns"].to_numpy()[mine], _bits(values, kind))
+
+    def forget(self, paths: Iterable[Path]) -> None:
+        """Drop what is remembered of files that are gone."""
+        with self._lock:
+            for path in paths:
+                self._footers.pop(path, None)
 
     def _read(self, group: RowGroup, columns: list[str]) -> Any:  # noqa: ANN401
         with pq.ParquetFile(
@@ -289,13 +294,4 @@ def _bits(values: Any, kind: Kind) -> Any:  # noqa: ANN401
     """Values of the table as `Points` has them."""
     if kind in VARIABLE_KINDS:
         return values.cast(pa.large_string() if kind is Kind.STRING else pa.large_binary())
-    match kind:
-        case Kind.DOUBLE | Kind.INT64:
-            words = values.to_numpy().view(np.uint64)
-        case Kind.FLOAT:
-            words = values.to_numpy().view(np.uint32).astype(np.uint64)
-        case Kind.UINT64:
-            words = values.cast(pa.uint64()).to_numpy()
-        case _:
-            words = values.cast(pa.uint8()).to_numpy().astype(np.uint64)
-    return pa.array(words)
+    return pa.array(number_words(values, kind))

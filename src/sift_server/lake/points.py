@@ -83,6 +83,20 @@ def words_to_arrow(kind: Kind, words: NDArray[np.uint64], heap: bytes) -> Any:  
     )
 
 
+def number_words(values: Any, kind: Kind) -> NDArray[np.uint64]:  # noqa: ANN401
+    """Words of numbers of the table, none of them null; not for `VARIABLE_KINDS`."""
+    match kind:
+        case Kind.DOUBLE | Kind.INT64:
+            words: NDArray[np.uint64] = values.to_numpy().view(np.uint64)
+        case Kind.FLOAT:
+            words = values.to_numpy().view(np.uint32).astype(np.uint64)
+        case Kind.UINT64:
+            words = values.cast(pa.uint64()).to_numpy()
+        case _:
+            words = values.cast(pa.uint8()).to_numpy().astype(np.uint64)
+    return words
+
+
 def gather(words: NDArray[np.uint64], heap: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Bytes that words point to in a heap, one behind the other, and where each begins."""
     lengths = (words & np.uint64(0xFFFFFFFF)).astype(np.int64)

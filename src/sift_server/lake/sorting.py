@@ -304,7 +304,8 @@ def _pieces(joined: _Joined, cells: _Cells, points_max: int) -> Iterator[_Cells]
     inner = np.array([np.searchsorted(each, cuts) for each in times])
     edges = [np.zeros(len(cells), np.int64), *inner.T, cells.length]
     for first, last in pairwise(edges):
-        yield cells.rows(first, last)
+        if (first < last).any():
+            yield cells.rows(first, last)
 
 
 def _chunk(joined: _Joined, cells: _Cells) -> Iterator[PointChunk]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from sift_server.lake.delta import DeltaLake
+from sift_server.lake.compaction import files_to_merge
+from sift_server.lake.delta import RETENTION_S_DEFAULT, DeltaLake, MergeAbandonedError
 from sift_server.lake.files import FileReader
 from sift_server.lake.hot import HotColumns, HotFlows
+from sift_server.lake.merging import UnsortedFileError
 from sift_server.lake.points import kind_of
 from sift_server.lake.view import ChannelView
 
@@ -23,17 +26,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
-    """How much the hot columns may hold, and when they are flushed.
+    """How much the hot columns may hold, when they are flushed, and what stays of the table.
 
     Attributes:
         hot_bytes_max: Bytes of hot columns at which streams wait for a flush.
         flush_bytes: Bytes of hot columns at which they are flushed.
         flush_interval_ms: How long rows stay hot at the most before they are flushed.
+        retention_s: How long files stay on disk after they were merged into others: whoever opened
+            the table before still reads them.
     """
 
     hot_bytes_max: int = 256 * 1024 * 1024
     flush_bytes: int = 64 * 1024 * 1024
     flush_interval_ms: int = 10_000
+    retention_s: int = RETENTION_S_DEFAULT
 
     def is_flush_due(self, hot_bytes: int, hot_age_ms: float) -> bool:
         """Whether hot columns of that size and age are to be flushed."""
@@ -75,11 +81,14 @@ class PointStore:
         self._flush_lock = threading.Lock()
         self._files = lake.files
         self._reader = FileReader()
+        self._views: weakref.WeakSet[ChannelView] = weakref.WeakSet()
+        self._unsorted: set[Path] = set()
 
     @classmethod
     def open(cls, path: Path, limits: StoreLimits | None = None) -> Self:
         """Open the table in a folder, made when missing."""
-        return cls(DeltaLake.open(path), limits or StoreLimits())
+        limits = limits or StoreLimits()
+        return cls(DeltaLake.open(path, limits.retention_s), limits)
 
     @property
     def committed_position(self) -> int:
@@ -144,6 +153,53 @@ class PointStore:
                 self._flushing_hot = None
                 self._changed.notify_all()
 
+    def compact(self, go_on: Callable[[], bool] = lambda: True) -> bool:
+        """Merge a few small files of the table, if there are enough; called by one thread.
+
+        Flushes and readers go on meanwhile. Readers see the old files or the new ones, never both.
+
+        Args:
+            go_on: Asked now and then whether to go on; if not, nothing was done.
+
+        Returns:
+            Whether files were merged: then there may be more to merge.
+
+        Raises:
+            OSError: A file can't be read or written; nothing was done.
+        """
+        old = files_to_merge(file for file in self._lake.files if file.path not in self._unsorted)
+        if not old:
+            return False
+        try:
+            new = self._lake.merge(old, go_on)
+            # While a flush is under way, its points are in the hot columns for readers, and
+            # perhaps in the table already.
+            with self._flush_lock:
+                self._lake.replace(old, new)
+                with self._changed:
+                    if self._flushing_hot is None:
+                        self._files = self._lake.files
+        except UnsortedFileError as error:
+            self._unsorted.add(error.path)
+        except MergeAbandonedError:
+            return False
+        return True
+
+    def tidy(self) -> None:
+        """Sum up the table's log and remove files that nobody needs; called by one thread.
+
+        Files that a view still has stay.
+
+        Raises:
+            OSError: A file can't be written or removed.
+            deltalake.exceptions.DeltaError: The table can't be read.
+        """
+        self._lake.checkpoint()
+        with self._changed:
+            files = [self._files, *(view.files for view in self._views)]
+        in_use = {file.path for each in files for file in each}
+        self._reader.forget(self._lake.vacuum(in_use))
+
     def view(self, channel_id: str, data_type: DataType) -> ChannelView:
         """What there is of a channel now; what is published later is not in it."""
         with self._changed:
@@ -153,8 +209,9 @@ class PointStore:
                 if columns is not None
                 for found in columns.of_channel(channel_id)
             ]
-            files = self._files
-        return ChannelView(channel_id, kind_of(data_type), hot, files, self._reader)
+            view = ChannelView(channel_id, kind_of(data_type), hot, self._files, self._reader)
+            self._views.add(view)
+        return view
 
     def stats(self) -> StoreStats:
         """How much there is now."""

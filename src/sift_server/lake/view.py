@@ -23,9 +23,11 @@ WINDOW_POINTS = 256 * 1024
 """Points of row groups after which a window ends, as soon as it can."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class ChannelView:
     """One channel in hot columns and table, as they were when the view was taken.
+
+    While there is a view, its files stay on disk, also when they were merged into others.
 
     Attributes:
         channel_id: The channel.
@@ -38,7 +40,7 @@ class ChannelView:
     channel_id: str
     kind: Kind
     hot: Sequence[tuple[PointBatch, int]]
-    files: Sequence[DataFile]
+    files: tuple[DataFile, ...]
     reader: FileReader
 
     def run_ids(self, start_ns: int, end_ns: int) -> list[str]:

@@ -1,0 +1,128 @@
+"""Commits and checkpoints of a Delta table in a local folder.
+
+A commit is written by hand, and not by the table's library, for three reasons. The library has no
+call that replaces some files of a partition by others, which merging is. It reads what it knows of
+the table again for each commit, so that commits take longer the more there were. And it syncs
+nothing: here a commit is on disk, whole, before it has its name, and its name before anybody is
+told. What is written is the simplest form of the format, for tables of writer version 2.
+
+    _delta_log/00000000000000000007.json      one action a line, as JSON
+    _delta_log/_commit_ID.json.tmp            a commit that does not have its name yet
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+WRITER_VERSION_MAX = 2
+"""Highest writer version of a table that `write_commit` can serve."""
+
+
+def write_commit(table_path: Path, version: int, actions: Sequence[dict[str, Any]]) -> None:
+    """Make a version of the table, durably.
+
+    When it raises, the version may be there or not, except:
+
+    Raises:
+        FileExistsError: Another program made that version; nothing was changed.
+        OSError: It can't be written.
+    """
+    log = table_path / "_delta_log"
+    waiting = log / f"_commit_{uuid.uuid4()}.json.tmp"
+    try:
+        with waiting.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(action, separators=(",", ":")) + "\n" for action in actions)
+            file.flush()
+            os.fsync(file.fileno())
+        (log / f"{version:020d}.json").hardlink_to(waiting)
+    finally:
+        waiting.unlink(missing_ok=True)
+    sync_folder(log)
+
+
+def write_checkpoint(table_path: Path) -> int:
+    """Sum up the newest version, durably, and remove log files that are older than the retention.
+
+    Returns:
+        The version.
+    """
+    table = DeltaTable(str(table_path))
+    table.create_checkpoint()
+    sync_version(table_path, table.version())
+    table.cleanup_metadata()
+    return table.version()
+
+
+def checkpointed_version(table_path: Path) -> int:
+    """Version of the newest checkpoint; 0 if there is none."""
+    names = [path.name for path in (table_path / "_delta_log").glob("*.checkpoint.parquet")]
+    return max((int(name.partition(".")[0]) for name in names), default=0)
+
+
+def sync_version(table_path: Path, version: int) -> None:
+    """Make a version durable that the library wrote, and its checkpoint if there is one."""
+    log = table_path / "_delta_log"
+    names = (f"{version:020d}.json", f"{version:020d}.checkpoint.parquet", "_last_checkpoint")
+    for name in names:
+        with suppress(FileNotFoundError), (log / name).open("rb") as file:
+            os.fsync(file.fileno())
+    sync_folder(log)
+    sync_folder(table_path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the entries of a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_torn(table_path: Path) -> None:
+    """Remove what power failed in the middle of: commits without a name, the last checkpoint.
+
+    Commits that the library wrote, like the first one, may be torn as well. The last line of a
+    commit is its log position: a commit that ends before, but at the end of a line, has points
+    that the log will bring again, which does no harm.
+    """
+    log = table_path / "_delta_log"
+    for waiting in log.glob("_commit_*.json.tmp"):
+        waiting.unlink()
+    commits = sorted(log.glob("[0-9]*.json"))
+    if commits and not _is_whole_commit(commits[-1]):
+        commits[-1].unlink()
+    checkpoints = sorted(log.glob("*.checkpoint.parquet"))
+    if checkpoints and not _is_whole_checkpoint(checkpoints[-1]):
+        # Log files are only removed behind a checkpoint that was synced: the one before this one,
+        # and all commits since, are there.
+        checkpoints[-1].unlink()
+        (log / "_last_checkpoint").unlink(missing_ok=True)
+
+
+def _is_whole_commit(path: Path) -> bool:
+    lines = path.read_bytes().splitlines()
+    try:
+        return bool(lines) and all(isinstance(json.loads(line), dict) for line in lines)
+    except ValueError:
+        return False
+
+
+def _is_whole_checkpoint(path: Path) -> bool:
+    try:
+        pq.read_table(path)
+    except (pa.ArrowException, OSError):
+        return False
+    return True
