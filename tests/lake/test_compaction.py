@@ -300,6 +300,14 @@ def test_the_position_survives_checkpoints_and_the_clearing_of_the_log(tmp_path:
     assert seen(store)[0][2] == list(range(10))
 
 
+def test_files_whose_footers_were_forgotten_are_read_again(tmp_path: Path, monkeypatch):
+    """What is remembered of files has a limit, whatever their number."""
+    monkeypatch.setattr(files, "ROW_GROUPS_KEPT_MAX", 3)
+    store = flushed(tmp_path, ten_batches())
+    assert seen(store) == seen(store)
+    assert seen(store)[0][2] == list(range(10))
+
+
 def data_file(points: int, date: str = "1970-01-01", name: str = "one") -> DataFile:
     return DataFile(Path(f"date={date}") / name, points, Extent(points, None, None, None, None))
 

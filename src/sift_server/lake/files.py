@@ -34,8 +34,8 @@ ROW_GROUP_HEAP_BYTES_MAX = 8 * 1024 * 1024
 FILE_POINTS_MAX = 16 * 1024 * 1024
 """Points of a data file."""
 
-FOOTERS_KEPT_MAX = 2_048
-"""Files whose row groups are remembered."""
+ROW_GROUPS_KEPT_MAX = 8_192
+"""Row groups whose description is remembered, at about 11 KiB each; those of a billion points."""
 
 ZSTD_LEVEL = 1
 """Higher levels cost twice the time for a few hundredths of the size."""
@@ -167,6 +167,7 @@ class FileReader:
 
     def __init__(self) -> None:
         self._footers: OrderedDict[Path, _Footer] = OrderedDict()
+        self._row_groups_kept = 0
         self._lock = threading.Lock()
 
     def row_groups(
@@ -219,7 +220,9 @@ class FileReader:
         """Drop what is remembered of files that are gone."""
         with self._lock:
             for path in paths:
-                self._footers.pop(path, None)
+                footer = self._footers.pop(path, None)
+                if footer is not None:
+                    self._row_groups_kept -= len(footer.row_groups)
 
     def _read(self, group: RowGroup, columns: list[str]) -> Any:  # noqa: ANN401
         with pq.ParquetFile(
@@ -243,9 +246,13 @@ class FileReader:
         )
         footer = _Footer(metadata, groups)
         with self._lock:
+            # Another thread may have read it meanwhile.
+            if path not in self._footers:
+                self._row_groups_kept += len(groups)
             self._footers[path] = footer
-            if len(self._footers) > FOOTERS_KEPT_MAX:
-                self._footers.popitem(last=False)
+            while self._row_groups_kept > ROW_GROUPS_KEPT_MAX and len(self._footers) > 1:
+                _, dropped = self._footers.popitem(last=False)
+                self._row_groups_kept -= len(dropped.row_groups)
         return footer
 
 

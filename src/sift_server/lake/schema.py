@@ -21,14 +21,15 @@ NaN and of negative zero. Rows may be there more than once, when a client sent t
 rows with the same channel, run, timestamp and value are the same point.
 
 A file holds one date, sorted by `channel_id`, then `timestamp_ns`; a row group ends where a channel
-does, if it can. Row groups have minima and maxima of names, ids and timestamps, files those of
+does, if it can. Row groups have minima and maxima of channels, ids and timestamps, files those of
 `channel_id` and `timestamp_ns`. The encodings are those that every reader of Parquet knows:
 dictionaries for names and ids, DELTA_BINARY_PACKED for timestamps and integers, else PLAIN; all
 under zstd. BYTE_STREAM_SPLIT would make doubles of full precision a fifth smaller, but those with
 few digits, which sensors have, two to three times larger, and not every reader knows it.
 
-Each commit carries an application transaction: the position in the ingest log up to which
-everything is in the table.
+Each commit that adds points carries an application transaction: the position in the ingest log up
+to which everything is in the table. Commits that merge small files into larger ones change no
+points and say so (`dataChange` is false); of rows that are the same point they may keep one.
 """
 
 from __future__ import annotations

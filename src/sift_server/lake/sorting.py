@@ -36,6 +36,9 @@ _VARIABLE = list(VARIABLE_KINDS)
 _LONG_CELL_POINTS = 1_024
 """Average length of cells from which they are copied one by one, and not point by point."""
 
+_REORDER_POINTS = 1024 * 1024
+"""Points that are copied at a time where rows did not come in the order of time."""
+
 
 def sorted_chunks(
     flows: Sequence[FlowBatches], points_max: int
@@ -152,8 +155,11 @@ def _join_flow(
     if (timestamps_ns[1:] < timestamps_ns[:-1]).any():
         order = np.argsort(timestamps_ns, kind="stable")
         timestamps_ns[:] = timestamps_ns[order]
-        words[:] = words[:, order]
-        present[:] = present[:, order]
+        # Some channels at a time: a copy of all would need as much memory again.
+        step = max(1, _REORDER_POINTS // len(order))
+        for first in range(0, len(words), step):
+            words[first : first + step] = words[first : first + step, order]
+            present[first : first + step] = present[first : first + step, order]
     return heap_start
 
 

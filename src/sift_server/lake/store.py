@@ -29,14 +29,15 @@ class StoreLimits:
     """How much the hot columns may hold, when they are flushed, and what stays of the table.
 
     Attributes:
-        hot_bytes_max: Bytes of hot columns at which streams wait for a flush.
+        hot_bytes_max: Bytes of hot columns at which streams wait for a flush. A flush needs as much
+            again for the points in their new order.
         flush_bytes: Bytes of hot columns at which they are flushed.
         flush_interval_ms: How long rows stay hot at the most before they are flushed.
         retention_s: How long files stay on disk after they were merged into others: whoever opened
             the table before still reads them.
     """
 
-    hot_bytes_max: int = 256 * 1024 * 1024
+    hot_bytes_max: int = 128 * 1024 * 1024
     flush_bytes: int = 64 * 1024 * 1024
     flush_interval_ms: int = 10_000
     retention_s: int = RETENTION_S_DEFAULT
