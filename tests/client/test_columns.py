@@ -336,6 +336,15 @@ class TestChecks:
         kept = _significant(np.array(values, np.int64)) < 2**53
         assert kept.tolist() == [int(float(value)) == value for value in values]
 
+    def test_what_would_become_infinite_is_refused(self, service, server):
+        """Whatever NumPy's type is; the largest double fits from a wider type too."""
+        large = np.array([1.0, 1e300, 2.0], np.longdouble)
+        service.ingest_columns("every", TIMES, {"double": large})
+        assert [row.channel_values[0].double for row in server.rows] == [1.0, 1e300, 2.0]
+        message = refused(service, {"double": large**10})
+        assert "value for 'double' in row 1" in message
+        assert "it is too large" in message
+
     def test_lengths_must_agree(self, service):
         """The message names the column and both lengths."""
         message = refused(service, {"double": [1.0, 2.0]})

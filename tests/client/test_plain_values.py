@@ -162,7 +162,7 @@ class TestNumbers:
         )
         for value in (3.5e38, -3.5e38, 10**39, 10**400, Fraction(10**400)):
             assert "it is too large" in refusal(ChannelDataType.FLOAT, value)
-        for value in (10**400, -(10**400), Fraction(10**400)):
+        for value in (10**400, -(10**400), Fraction(10**400), np.longdouble("1e4000")):
             assert "it is too large" in refusal(ChannelDataType.DOUBLE, value)
 
     @given(st.floats())

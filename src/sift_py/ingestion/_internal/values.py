@@ -159,10 +159,6 @@ def _plain_encoder(channel: LayoutChannel) -> Encoder:
     return encode_integer
 
 
-FLOAT_MAX = math.nextafter(2.0**128 - 2.0**103, 0)
-"""The largest number that is rounded to one of 32 bits, not to infinity."""
-
-
 def _real_encoder(tag: int, layout: struct.Struct) -> Encoder:
     pack, unpack = layout.pack, layout.unpack
 
@@ -172,7 +168,11 @@ def _real_encoder(tag: int, layout: struct.Struct) -> Encoder:
         if kind is not float and (kind is bool or not isinstance(value, Real)):
             raise _UnfitError
         try:
-            data: bytes = pack(tag, float(value))  # type: ignore[arg-type]
+            number = float(value)  # type: ignore[arg-type]
+            if kind is not float and math.isinf(number) and number != value:
+                # NumPy's floats of more than 64 bits do not say so themselves.
+                raise _UnfitError("it is too large")
+            data: bytes = pack(tag, number)
         except OverflowError:
             raise _UnfitError("it is too large") from None
         except TypeError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from sift_py.ingestion._internal.columns.given import Array, Categories, Strings
-from sift_py.ingestion._internal.values import FLOAT_MAX, INTEGER_RANGES, row_value_encoder_of
+from sift_py.ingestion._internal.values import INTEGER_RANGES, row_value_encoder_of
 from sift_py.ingestion.channel import ChannelDataType
 from sift_wire.columns import DataType
 from sift_wire.fields import BytesColumn, NumberColumn
@@ -151,15 +151,13 @@ class _Check:
         self, values: NDArray[Any], present: NDArray[np.bool_] | None
     ) -> NDArray[np.floating[Any]]:
         dtype, bits = _FLOATING[self._data_type]
-        if values.dtype.kind != "f":
-            if np.iinfo(values.dtype).bits > bits:
-                self._refuse_any(_significant(values) >= 2**bits, values, present)
-        elif values.dtype.itemsize > np.dtype(dtype).itemsize:
-            too_large = np.isfinite(values) & (np.abs(values) > FLOAT_MAX)
-            self._refuse_any(too_large, values, present)
+        if values.dtype.kind != "f" and np.iinfo(values.dtype).bits > bits:
+            self._refuse_any(_significant(values) >= 2**bits, values, present)
         with np.errstate(over="ignore", invalid="ignore"):
-            # What overflows has no value, or does so to an infinity that it was before.
-            return values.astype(dtype, copy=False)
+            floats = values.astype(dtype, copy=False)
+        if values.dtype.kind == "f" and floats.itemsize < values.itemsize:
+            self._refuse_any(np.isinf(floats) & np.isfinite(values), values, present)
+        return floats
 
     def _refuse_any(
         self,
