@@ -191,6 +191,40 @@ class TestFailures:
         assert seen == [("boom", ["row 0", "row 1"])]
         assert sent(server) == [[1]]
 
+    def test_rows_of_a_failed_flush_are_still_those_of_on_error(self, server, service):
+        """Who catches the failure of the flush can rescue them."""
+        server.fail(INGEST, grpc.StatusCode.UNAVAILABLE)
+        rescued = []
+
+        def on_error(_, buffer, flush):
+            with pytest.raises(grpc.RpcError):
+                flush()
+            rescued.extend(row.channel_values[0].string for row in buffer)
+            flush()
+            assert buffer == []
+
+        with (
+            pytest.raises(RuntimeError, match="boom"),
+            service.buffered_ingestion(on_error=on_error) as buffered,
+        ):
+            buffered.try_ingest_flows(*rows(2))
+            raise RuntimeError("boom")
+        assert rescued == ["row 0", "row 1"]
+        assert sent(server)[-1] == [0, 1]
+
+    def test_what_the_server_refuses_for_ever_can_be_taken_out(self, server, service):
+        """The note of the error says how; later rows go on."""
+        server.fail(INGEST, grpc.StatusCode.INVALID_ARGUMENT, times=2)
+        with service.buffered_ingestion(1) as buffered:
+            with pytest.raises(grpc.RpcError):
+                buffered.try_ingest_flows(*rows(1))
+            with pytest.raises(grpc.RpcError) as error:
+                buffered.try_ingest_flows(*rows(1))
+            assert "discard()" in "".join(error.value.__notes__)
+            assert [row.channel_values[0].string for row in buffered.discard()] == ["row 0"]
+            buffered.try_ingest_flows(*rows(1))
+        assert sent(server)[-1] == [0]
+
     def test_on_error_is_not_called_when_all_is_well(self, server, service):
         """The rest is flushed as ever."""
         with service.buffered_ingestion(on_error=pytest.fail) as buffered:

@@ -18,7 +18,9 @@ CONFIGS = {
 @pytest.mark.parametrize("spelling", ["from_telemetry_configs", "from_telementry_configs"])
 def test_each_config_has_its_service(server, channel, spelling):
     """Rows go to the ingestion config whose service is asked for; both spellings work."""
-    manager = getattr(IngestionServicesManager, spelling)(channel, CONFIGS)
+    manager = getattr(IngestionServicesManager, spelling)(
+        channel=channel, telemetry_configs=CONFIGS
+    )
     with manager.ingestion_service("logs") as logs:
         logs.try_ingest_flow(log_row())
     with manager.ingestion_service("readings") as readings:

@@ -282,13 +282,13 @@ class TestFlowsOnTheFly:
 
     @pytest.mark.parametrize("method", ["try_create_flow", "create_flow"])
     def test_several_flows_go_in_one_call(self, server, channel, method):
-        """None makes no call."""
+        """The first one by its published name, too."""
         service = IngestionService(channel, telemetry_config())
+        getattr(service, method)(flow_config=FlowConfig("first", [VOLTAGE]))
         server.calls.clear()
-        getattr(service, method)()
         getattr(service, method)(EXTRA, FlowConfig("more", [VOLTAGE]))
         assert server.methods == ["CreateIngestionConfigFlows"]
-        assert {"extra", "more"} < service.flow_configs_by_name.keys()
+        assert {"first", "extra", "more"} < service.flow_configs_by_name.keys()
 
     def test_a_known_name_is_refused(self, server, channel):
         """Nothing is created; the message names flow and asset."""

@@ -125,6 +125,19 @@ class BufferedIngestionService:
             while remaining > 0:
                 remaining -= self._send_batch()
 
+    def discard(self) -> list[IngestWithConfigDataStreamRequest]:
+        """Take out of the buffer what was not answered, and return it, in order.
+
+        For requests that the server refuses again and again, which else keep the buffer full. They
+        may be sent with `IngestionService.ingest`, one by one.
+        """
+        with self._flush_lock, self._buffer_lock:
+            frames = self._buffer[:]
+            self._buffer.clear()
+        return [
+            IngestWithConfigDataStreamRequest.FromString(each[PREFIX_BYTES:]) for each in frames
+        ]
+
     def __enter__(self) -> Self:
         return self
 
@@ -145,18 +158,16 @@ class BufferedIngestionService:
 
     def _call_on_error(self, on_error: OnError, error: BaseException) -> None:
         """Show what was not answered as messages, and let the caller decide what of it is sent."""
-        with self._flush_lock, self._buffer_lock:
-            requests = [
-                IngestWithConfigDataStreamRequest.FromString(each[PREFIX_BYTES:])
-                for each in self._buffer
-            ]
-            self._buffer.clear()
+        requests = self.discard()
 
         def flush() -> None:
             with self._buffer_lock:
-                self._buffer.extend(frame(request.SerializeToString()) for request in requests)
-            requests.clear()
-            self.flush()
+                self._buffer[:0] = [frame(request.SerializeToString()) for request in requests]
+            try:
+                self.flush()
+            finally:
+                # Still the caller's, if they were not answered.
+                requests[:] = self.discard()
 
         on_error(error, requests, flush)
 
@@ -189,7 +200,8 @@ class BufferedIngestionService:
                 self.flush()
             except Exception as error:
                 error.add_note(
-                    "The buffer is full because flushes fail; the rows of this call were not taken."
+                    "The buffer is full because flushes fail; the rows of this call were not"
+                    " taken. discard() empties the buffer."
                 )
                 raise
 

@@ -68,7 +68,7 @@ class IngestionServicesManager:
 
     @classmethod
     def from_builders(
-        cls, transport_channel: SiftChannel, builders: Mapping[str, IngestionServiceBuilder]
+        cls, channel: SiftChannel, builders: Mapping[str, IngestionServiceBuilder]
     ) -> Self:
         """Make each service with its own function, for options that the default lacks.
 
@@ -76,14 +76,12 @@ class IngestionServicesManager:
             IngestionValidationError: A config contradicts what the server has.
             grpc.RpcError: A call failed.
         """
-        services = {
-            identifier: builder(transport_channel) for identifier, builder in builders.items()
-        }
-        return cls(transport_channel, services)
+        services = {identifier: builder(channel) for identifier, builder in builders.items()}
+        return cls(channel, services)
 
     @classmethod
     def from_telemetry_configs(
-        cls, transport_channel: SiftChannel, telemetry_configs: Mapping[str, TelemetryConfig]
+        cls, channel: SiftChannel, telemetry_configs: Mapping[str, TelemetryConfig]
     ) -> Self:
         """Make a service with default options for each telemetry config.
 
@@ -92,17 +90,17 @@ class IngestionServicesManager:
             grpc.RpcError: A call failed.
         """
         services = {
-            identifier: IngestionService(transport_channel, config)
+            identifier: IngestionService(channel, config)
             for identifier, config in telemetry_configs.items()
         }
-        return cls(transport_channel, services)
+        return cls(channel, services)
 
     @classmethod
     def from_telementry_configs(
-        cls, transport_channel: SiftChannel, telemetry_configs: Mapping[str, TelemetryConfig]
+        cls, channel: SiftChannel, telemetry_configs: Mapping[str, TelemetryConfig]
     ) -> Self:
         """Do what `from_telemetry_configs` does, under the name that the release notes spell."""
-        return cls.from_telemetry_configs(transport_channel, telemetry_configs)
+        return cls.from_telemetry_configs(channel, telemetry_configs)
 
     def get_ingestion_service_by_identifier(self, identifier: str) -> IngestionService | None:
         """Return the service of an identifier, or None."""

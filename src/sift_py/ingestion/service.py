@@ -354,7 +354,7 @@ class IngestionService:
         """
         return BufferedIngestionService(self, buffer_size, flush_interval_sec, on_error)
 
-    def create_flow(self, *flow_configs: FlowConfig) -> None:
+    def create_flow(self, flow_config: FlowConfig, *flow_configs: FlowConfig) -> None:
         """Create flows in one call, and let rows be sent for them.
 
         Flows that the server has already, with these channels, are used as they are there. A flow
@@ -365,18 +365,15 @@ class IngestionService:
                 has it with another type.
             grpc.RpcError: The call failed.
         """
-        if not flow_configs:
-            return
-        layouts = self._configs.create_flows(
-            self.ingestion_config.ingestion_config_id, flow_configs
-        )
+        flows = (flow_config, *flow_configs)
+        layouts = self._configs.create_flows(self.ingestion_config.ingestion_config_id, flows)
         encoders = {name: RowEncoder(layout) for name, layout in layouts.items()}
-        configs = {flow.name: flow for flow in flow_configs}
+        configs = {flow.name: flow for flow in flows}
         with self._flows_lock:
             self._encoders = {**self._encoders, **encoders}
             self.flow_configs_by_name = {**self.flow_configs_by_name, **configs}
 
-    def try_create_flow(self, *flow_configs: FlowConfig) -> None:
+    def try_create_flow(self, flow_config: FlowConfig, *flow_configs: FlowConfig) -> None:
         """Create flows as `create_flow` does, but none that this service has already.
 
         Raises:
@@ -384,13 +381,13 @@ class IngestionService:
                 `create_flow`; nothing was created.
             grpc.RpcError: The call failed.
         """
-        for flow in flow_configs:
+        for flow in (flow_config, *flow_configs):
             if flow.name in self.flow_configs_by_name:
                 raise IngestionValidationError(
                     f"flow '{flow.name}' exists already in asset '{self.asset_name}'. Give it"
                     " another name, or use create_flow() to replace it."
                 )
-        self.create_flow(*flow_configs)
+        self.create_flow(flow_config, *flow_configs)
 
     def _send(self, frames: Sequence[bytes]) -> None:
         self._streams.send(chunks_of(frames))
@@ -463,9 +460,10 @@ class IngestionService:
             self.organization_id or "",
             self.end_stream_on_error,
         )
-        if self._ends.common != common:
-            self._ends = FlowEnds(*common)
-        return self._ends
+        ends = self._ends
+        if ends.common != common:
+            ends = self._ends = FlowEnds(*common)
+        return ends
 
     def _unknown_flow(self, flow_name: str) -> IngestionValidationError:
         names = sorted(self._encoders)

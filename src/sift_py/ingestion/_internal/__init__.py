@@ -1,8 +1,9 @@
 """How ingestion works inside: no contract.
 
-- `timestamps`, `layout`, `requests`: rows to messages; pure.
+- `timestamps`, `layout`, `values`, `rows`, `ends`: rows to messages; pure.
 - `reconcile`: what the config declares against what the server has; pure.
-- `configs`, `rules`, `runs`: the control calls.
+- `configs`, `rules`, `runs`, `calls`: the control calls.
+- `streams`: the ingest call.
 - `columns`: arrays and data frames to messages; the part that needs NumPy.
 - `interval`: the clock of a timed flush.
 """

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from sift_py.ingestion.flow import Timestamp
 
 NS_PER_S = 1_000_000_000
-NS_MIN = -62_135_596_800 * NS_PER_S
-"""0001-01-01T00:00:00Z, the first instant of a protobuf timestamp."""
-NS_MAX = 253_402_300_800 * NS_PER_S - 1
-"""The last nanosecond of the year 9999."""
+NS_MIN = -9_223_372_036 * NS_PER_S
+"""1677-09-21T00:12:44Z: from here on 64 bits hold the nanoseconds of whole seconds."""
+NS_MAX = 9_223_372_036 * NS_PER_S - 1
+"""The last nanosecond before 2262-04-11T23:47:16Z. A message could carry the years 1 to 9999, but
+a server keeps nanoseconds in 64 bits, and would put such a row aside without a word to the sender.
+"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ZERO = timedelta(0)
-_YEARS = "must be in the years 1 to 9999"
+_YEARS = "must be between the years 1677 and 2262, whose nanoseconds fit into 64 bits"
 _NS_PER_UNIT = {
     "W": Fraction(7 * 86_400 * NS_PER_S),
     "D": Fraction(86_400 * NS_PER_S),
@@ -55,7 +57,7 @@ def timestamp_ns(
 
     Raises:
         IngestionValidationError: None of these, no time at all (NaT), finer than a nanosecond, or
-            not in the years 1 to 9999.
+            not between the years 1677 and 2262.
     """
     try:
         return _checked_ns(timestamp, utc_only=utc_only)

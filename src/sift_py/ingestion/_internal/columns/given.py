@@ -161,7 +161,7 @@ def _of_numpy(array: NDArray[Any]) -> Given:
         return _of_numpy_objects(array, present)
     if kind in "biufM":
         array = array.astype(array.dtype.newbyteorder("="), copy=False)
-        return Array(array.astype(np.float64) if array.dtype == np.longdouble else array, present)
+        return Array(array, present)
     if kind == "V" and array.dtype.names is None:
         size = array.dtype.itemsize
         data = np.ascontiguousarray(array).view(np.uint8)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from sift_py.errors import IngestionValidationError
 from sift_py.ingestion._internal.columns.given import Array
-from sift_py.ingestion._internal.timestamps import timestamp_ns
+from sift_py.ingestion._internal.timestamps import NS_MAX, NS_MIN, timestamp_ns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sift_py.ingestion._internal.columns.given import Given
 
-_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _NS_PER_UNIT = {
     "W": 604_800_000_000_000,
     "D": 86_400_000_000_000,
@@ -48,21 +47,21 @@ def timestamps_ns_of(flow_name: str, given: Given) -> NDArray[np.int64]:
     if not len(values):
         return np.empty(0, np.int64)
     if values.dtype.kind in "iu":
-        _refuse_any(flow_name, values > _INT64_MAX, values)
+        _refuse_any(flow_name, (values < NS_MIN) | (values > NS_MAX), values)
         return values.astype(np.int64, copy=False)
-    if values.dtype.kind == "M":
-        return _of_datetimes(flow_name, values)
-    return _refuse(flow_name, 0, values[0].item())
+    if values.dtype.kind != "M":
+        _refuse(flow_name, 0, values[0].item())
+    return _of_datetimes(flow_name, values)
 
 
 def _of_objects(flow_name: str, values: list[Any]) -> NDArray[np.int64]:
-    numbers = [
-        timestamp_ns(value, flow_name, utc_only=True, row=row) for row, value in enumerate(values)
-    ]
-    for row, number in enumerate(numbers):
-        if not _INT64_MIN <= number <= _INT64_MAX:
-            _refuse(flow_name, row, values[row])
-    return np.array(numbers, np.int64)
+    return np.array(
+        [
+            timestamp_ns(value, flow_name, utc_only=True, row=row)
+            for row, value in enumerate(values)
+        ],
+        np.int64,
+    )
 
 
 def _of_datetimes(flow_name: str, values: NDArray[Any]) -> NDArray[np.int64]:
@@ -85,11 +84,8 @@ def _of_datetimes(flow_name: str, values: NDArray[Any]) -> NDArray[np.int64]:
         _refuse_any(flow_name, numbers % divisor != 0, values)
         return numbers // divisor
     factor = _NS_PER_UNIT[unit] * count
-    if factor == 1:
-        return numbers
-    reach = _INT64_MAX // factor
-    _refuse_any(flow_name, (numbers > reach) | (numbers < -reach), values)
-    return numbers * factor
+    _refuse_any(flow_name, (numbers < -(-NS_MIN // factor)) | (numbers > NS_MAX // factor), values)
+    return numbers if factor == 1 else numbers * factor
 
 
 def _refuse_any(flow_name: str, wrong: NDArray[np.bool_], values: NDArray[Any]) -> None:
@@ -99,9 +95,6 @@ def _refuse_any(flow_name: str, wrong: NDArray[np.bool_], values: NDArray[Any]) 
         _refuse(flow_name, row, value if values.dtype.kind == "M" else value.item())
 
 
-def _refuse(flow_name: str, row: int, value: Any) -> NDArray[np.int64]:  # noqa: ANN401 - anything
+def _refuse(flow_name: str, row: int, value: Any) -> NoReturn:  # noqa: ANN401 - anything
     timestamp_ns(value, flow_name, utc_only=True, row=row)
-    raise IngestionValidationError(
-        f"flow '{flow_name}': the timestamp in row {row} must be between the years 1677 and 2262,"
-        f" which nanoseconds in 64 bits reach, got {value!r}. Rows reach further."
-    )
+    raise AssertionError(f"{value!r} is a timestamp in a row and not in a column")
