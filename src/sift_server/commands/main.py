@@ -82,8 +82,14 @@ def serve(
         ),
     ] = IngestLimits().buffer_bytes_max // MIB,
     message_mib: Annotated[
-        int, typer.Option(min=1, max=256, help="Largest message of an ingest stream, in MiB.")
+        int, typer.Option(min=1, max=128, help="Largest message of an ingest stream, in MiB.")
     ] = IngestLimits().message_bytes_max // MIB,
+    retention_s: Annotated[
+        int,
+        typer.Option(
+            min=0, help="How long files stay for other readers once they were merged, in seconds."
+        ),
+    ] = StoreLimits().retention_s,
 ) -> None:
     """Take telemetry, keep it in a folder, and give it back.
 
@@ -100,7 +106,9 @@ def serve(
     # Asked for before the server starts, so that a signal during a long replay is not lost.
     stop_signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
-    store_limits = StoreLimits(hot_bytes_max=hot_mib * MIB, flush_bytes=hot_mib * MIB // 2)
+    store_limits = StoreLimits(
+        hot_bytes_max=hot_mib * MIB, flush_bytes=hot_mib * MIB // 2, retention_s=retention_s
+    )
     ingest_limits = IngestLimits(
         message_bytes_max=message_mib * MIB, buffer_bytes_max=ingest_buffer_mib * MIB
     )
