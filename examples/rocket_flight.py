@@ -248,11 +248,20 @@ def replay(channel: SiftChannel, path: Path, console: Console) -> int:
             for series in read_series(channel, one, service.run_id)
         ]
     console.print(table_of(found, f"{path.name}: {len(times):,} rows"))
-    total, problems = differences(columns, times, {series.name: series for series in found})
+    names = {series.name: series for series in found}
+    total, problems = differences(columns, times, names)
     for problem in problems:
         console.print(f"[red]{problem}[/red]")
     if problems:
         return 1
+    repeated = len(times) - len(set(times))
+    empty = [
+        column for channels in FLOWS.values() for column, *_ in channels if column not in names
+    ]
+    console.print(
+        f"{repeated:,} rows repeat the time of another; equal values at one time are one point."
+        f" Without any value: {', '.join(empty) or 'no column'}."
+    )
     console.print(f"[bold green]{total:,} of {total:,} points equal[/bold green]")
     return 0
 

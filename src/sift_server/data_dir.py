@@ -56,8 +56,12 @@ class DataDirectory:
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except FileExistsError:
+            raise DataDirectoryError(f"{path} is a file, not a folder: name another one") from None
         except OSError as error:
-            raise DataDirectoryError(f"the data folder {path} can't be used: {error}") from None
+            raise DataDirectoryError(
+                f"the data folder {path} can't be used: {error.strerror}"
+            ) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -20,6 +20,8 @@ from sift_server.server import DEFAULT_HOST, DEFAULT_PORT, Server, ServerSetting
 MIB = 1024 * 1024
 
 _PORT_MAX = 65_535
+_INTERRUPTED = 130
+"""Exit status of a program that Ctrl-C ended, as shells have it."""
 
 app = typer.Typer(
     help="Stream telemetry, keep it, and get it back.",
@@ -134,9 +136,19 @@ def demo(
     ] = Path("telemetry-demo"),
 ) -> None:
     """Stream this machine's own telemetry into a folder, and read it back."""
-    from sift_server.demo import run_demo  # noqa: PLC0415 (psutil and the client only when used)
+    try:
+        from sift_py.errors import SiftError  # noqa: PLC0415 (the client only when used)
+        from sift_server.demo import run_demo  # noqa: PLC0415 (psutil too)
 
-    raise typer.Exit(run_demo(seconds, data_dir, Console()))
+        try:
+            status = run_demo(seconds, data_dir, Console())
+        except (SiftError, OSError) as error:
+            typer.echo(f"sift demo: {error}", err=True)
+            status = 1
+    except KeyboardInterrupt:
+        typer.echo(f"sift demo: stopped; what was sent is in {data_dir}", err=True)
+        status = _INTERRUPTED
+    raise typer.Exit(status)
 
 
 def _host_and_port(listen: str) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 REJECTS_PENDING_BYTES_MAX = 16 * 1024 * 1024
 """Bytes of rejected messages that wait for the catalog before streams have to wait as well."""
+
+_logger = logging.getLogger(__name__)
 
 
 class PendingRejects:
@@ -60,6 +63,11 @@ class PendingRejects:
             if not entries:
                 return
             self._persist(entries)
+            _logger.warning(
+                "%d messages that do not fit were put into the error queue; the first: %s",
+                len(entries),
+                entries[0].reason,
+            )
             with self._changed:
                 del self._entries[: len(entries)]
                 self._bytes -= sum(len(entry.message) for entry in entries)
