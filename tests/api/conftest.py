@@ -20,6 +20,8 @@ from sift_server.api.http_server import HttpServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sift_server.api.asgi import ASGIApp
+
 API_KEY = "the key"
 
 
@@ -91,10 +93,14 @@ def ready() -> list[bool]:
 
 
 @pytest.fixture
-def address(ingest: Ingest, ready: list[bool]) -> Iterator[str]:
+def app(ingest: Ingest, ready: list[bool]) -> Iterator[ASGIApp]:
     with ThreadPoolExecutor(4) as threads:
-        app = build_app([Ping(), Assets(), Runs()], threads, API_KEY, ingest, lambda: ready[0])
-        server = HttpServer(app, "127.0.0.1", 0)
-        server.start()
-        yield f"127.0.0.1:{server.port}"
-        server.stop(grace_ms=500)
+        yield build_app([Ping(), Assets(), Runs()], threads, API_KEY, ingest, lambda: ready[0])
+
+
+@pytest.fixture
+def address(app: ASGIApp) -> Iterator[str]:
+    server = HttpServer(app, "127.0.0.1", 0)
+    server.start()
+    yield f"127.0.0.1:{server.port}"
+    server.stop(grace_ms=500)

@@ -1,31 +1,44 @@
-"""Hypercorn's HTTP/2, with flow control that follows the app.
+"""HTTP/2 for the ASGI app: calls in, answers out, over one connection.
 
-Hypercorn acknowledges body bytes when they arrive, and stops reading from the whole connection when
-an app is slow; it breaks the connection when body bytes arrive for a call that was answered early.
-Here bytes are acknowledged when the app takes them, so that a slow call slows its own sender only,
-and a call that is answered early is reset, so that its sender stops.
+`h2` judges the protocol; `BodySieve` takes body bytes past it. A body byte is acknowledged when the
+app takes it, so that a slow call slows its own sender only. A call that is answered before its
+sender was done is reset, so that the sender stops.
+
+Everything here runs on the event loop of the connection. What a connection receives is dealt with
+in one go, without a task; each call is a task.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from email.utils import formatdate
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
 
+import h2.config
 import h2.events
 import h2.exceptions
 import h2.settings
 from h2.errors import ErrorCodes
-from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.events import RawData
-from hypercorn.protocol import ProtocolWrapper
-from hypercorn.protocol.events import Body, StreamClosed
-from hypercorn.protocol.h2 import H2Protocol
-from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError
+
+from sift_server.api.http2_bytes import BodyConnection, BodySieve
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Iterable
+
+    from sift_server.api.asgi import ASGIApp, Event, Scope
 
 _DEFAULT_WINDOW_BYTES = 65_535
+_GONE: Event = {"type": "http.disconnect"}
+
+_logger = logging.getLogger(__name__)
+
+Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,152 +49,432 @@ class Http2Limits:
         stream_window_bytes: Body bytes of one call that the app has not taken yet.
         connection_window_bytes: The same for all calls of a connection together.
         frame_bytes_max: Largest frame.
+        header_bytes_max: Largest list of headers.
+        calls_max: Calls of a connection at a time.
+        idle_ms: How long a connection without a call is kept.
     """
 
     stream_window_bytes: int = 512 * 1024
     connection_window_bytes: int = 16 * 1024 * 1024
     frame_bytes_max: int = 256 * 1024
+    header_bytes_max: int = 64 * 1024
+    calls_max: int = 1_000
+    idle_ms: int = 24 * 60 * 60 * 1_000
 
 
-class Connection(TCPServer):
-    """A connection of Hypercorn that speaks `Http2`. Takes `TCPServer`'s arguments behind its own.
+class Http2Protocol(asyncio.Protocol):
+    """A connection that speaks HTTP/2 from its first byte on."""
 
-    The protocol is chosen in `run`, from a name in Hypercorn's module, so `protocol` is a property
-    that exchanges what was chosen.
-    """
-
-    def __init__(self, limits: Http2Limits, *arguments: Any) -> None:  # noqa: ANN401 (Hypercorn's)
+    def __init__(self, app: ASGIApp, limits: Http2Limits, connections: set[Http2Protocol]) -> None:
+        """Take the set that this connection is to be in while it is open."""
+        self.app = app
+        self._connections = connections
+        self.scope: Scope = {}
+        """What the scopes of all calls have in common."""
         self._limits = limits
-        super().__init__(*arguments)
-
-    @property
-    def protocol(self) -> ProtocolWrapper:
-        """What turns bytes into calls."""
-        return self._protocol
-
-    @protocol.setter
-    def protocol(self, chosen: ProtocolWrapper) -> None:
-        self._protocol = _Wrapper(chosen, self._limits)
-
-
-class _Wrapper(ProtocolWrapper):
-    """Chooses between HTTP/1.1 and our HTTP/2."""
-
-    def __init__(self, chosen: ProtocolWrapper, limits: Http2Limits) -> None:
-        vars(self).update(vars(chosen))
-        self._limits = limits
-        if isinstance(chosen.protocol, H2Protocol):
-            self.protocol = self._http2()
-
-    def _http2(self) -> Http2:
-        return Http2(
-            self._limits,
-            self.app, self.config, self.context, self.task_group, self.state,
-            self.ssl, self.client, self.server, self.send,
-        )  # fmt: skip
-
-    async def handle(self, event: Any) -> None:  # noqa: ANN401 (Hypercorn's)
-        try:
-            await self.protocol.handle(event)
-        except H2ProtocolAssumedError as error:
-            await self._switch(error.data)
-        except H2CProtocolRequiredError as error:
-            await self._switch(error.data, error.headers, error.settings)
-
-    async def _switch(self, data: bytes, *upgrade: Any) -> None:  # noqa: ANN401 (Hypercorn's)
-        self.protocol = self._http2()
-        await self.protocol.initiate(*upgrade)
-        if data:
-            await self.protocol.handle(RawData(data=data))
-
-
-class Http2(H2Protocol):
-    """HTTP/2 whose windows open when the app takes bytes."""
-
-    def __init__(self, limits: Http2Limits, *arguments: Any) -> None:  # noqa: ANN401 (Hypercorn's)
-        super().__init__(*arguments)
-        self._limits = limits
-        self._any_app: Any = self.app
-        # A client without a key sends "Bearer " with a blank at the end, which validation takes
-        # for an attack: it is to be told that it has no key.
-        self.connection.config.validate_inbound_headers = False
+        self.loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.h2 = BodyConnection(
+            h2.config.H2Configuration(
+                client_side=False,
+                header_encoding=None,
+                # A client without a key sends "Bearer " with a blank at the end, which validation
+                # takes for an attack: it is to be told that it has no key.
+                validate_inbound_headers=False,
+            )
+        )
         codes = h2.settings.SettingCodes
-        self.connection.local_settings = h2.settings.Settings(
+        self.h2.local_settings = h2.settings.Settings(
             client=False,
             initial_values={
-                codes.MAX_CONCURRENT_STREAMS: self.config.h2_max_concurrent_streams,
-                codes.MAX_HEADER_LIST_SIZE: self.config.h2_max_header_list_size,
+                codes.MAX_CONCURRENT_STREAMS: limits.calls_max,
+                codes.MAX_HEADER_LIST_SIZE: limits.header_bytes_max,
                 codes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
                 codes.MAX_FRAME_SIZE: limits.frame_bytes_max,
             },
         )
-        self.connection.max_inbound_frame_size = limits.frame_bytes_max
+        self.h2.max_inbound_frame_size = limits.frame_bytes_max
+        self._sieve = BodySieve(self.h2)
+        self._calls: dict[int, _Call] = {}
+        """Calls that the client waits for."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = False
+        self._idle_since_s = self.loop.time()
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.Future[None] | None = None
 
-    async def initiate(self, *upgrade: Any) -> None:  # noqa: ANN401 (Hypercorn's)
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, and open the window of the connection."""
-        await super().initiate(*upgrade)
-        self.connection.increment_flow_control_window(
+        self._connections.add(self)
+        self._transport = cast("asyncio.Transport", transport)
+        is_tls = transport.get_extra_info("ssl_object") is not None
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.1"},
+            "http_version": "2",
+            "scheme": "https" if is_tls else "http",
+            "root_path": "",
+            "client": _host_and_port(transport.get_extra_info("peername")),
+            "server": _host_and_port(transport.get_extra_info("sockname")),
+        }
+        self.h2.initiate_connection()
+        self.h2.increment_flow_control_window(
             self._limits.connection_window_bytes - _DEFAULT_WINDOW_BYTES
         )
-        await self._flush()
+        self.flush()
+        self._look_for_idleness()
 
-    async def _create_stream(self, request: h2.events.RequestReceived) -> None:
-        if not {b":method", b":path"} <= {name for name, _ in request.headers}:
-            self.connection.reset_stream(request.stream_id, ErrorCodes.PROTOCOL_ERROR)
-            return
-        # The stream is made from `self.app` before anything else can run.
-        self.app = self._taking(request.stream_id)
-        await super()._create_stream(request)
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        try:
+            for stream_id, part in self._sieve.feed(data):
+                if stream_id:
+                    self._body_received(stream_id, part, len(part))
+                else:
+                    for event in self.h2.receive_data(part):
+                        self._handle(event)
+        except h2.exceptions.ProtocolError:
+            # h2 has prepared the frame that says what was wrong.
+            self.flush()
+            self._transport.close()
+        else:
+            self.flush()
 
-    def _taking(self, stream_id: int) -> Any:  # noqa: ANN401 (Hypercorn's)
-        """The app, with a `receive` that acknowledges what it takes."""
+    def connection_lost(self, _: Exception | None) -> None:
+        """Tell the calls that nobody waits for them any more."""
+        self._connections.discard(self)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        for call in list(self._calls.values()):
+            self._leave(call)
+        self.resume_writing()
 
-        async def app(
-            scope: Any,  # noqa: ANN401 (ASGI's)
-            receive: Callable[[], Awaitable[Any]],
-            *others: Any,  # noqa: ANN401 (Hypercorn's)
-        ) -> None:
-            async def take() -> Any:  # noqa: ANN401 (ASGI's)
-                event = await receive()
-                taken = len(event.get("body", b""))
-                if taken:
-                    self.connection.acknowledge_received_data(taken, stream_id)
-                    await self._flush()
-                return event
+    def pause_writing(self) -> None:
+        """Make a client that does not read its answers wait with its calls."""
+        self._sending = self.loop.create_future()
+        self._transport.pause_reading()
 
-            await self._any_app(scope, take, *others)
+    def resume_writing(self) -> None:
+        """Go on."""
+        if self._sending is not None:
+            self._sending.set_result(None)
+            self._sending = None
+            if not self.is_closing:
+                self._transport.resume_reading()
 
-        return app
+    # What calls need
 
-    async def _handle_events(self, events: list[h2.events.Event]) -> None:
-        for event in events:
-            if isinstance(event, h2.events.DataReceived):
-                await self._data_received(event)
-            else:
-                await super()._handle_events([event])
-        await self._flush()
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._transport.is_closing()
 
-    async def _data_received(self, event: h2.events.DataReceived) -> None:
-        stream = self.streams.get(event.stream_id)
-        length = event.flow_controlled_length or 0
-        if stream is None:
-            # The call was answered before its sender was done.
-            self.connection.acknowledge_received_data(length, event.stream_id)
-            return
-        padding = length - len(event.data)
-        if padding:
-            self.connection.acknowledge_received_data(padding, event.stream_id)
-        await stream.handle(Body(stream_id=event.stream_id, data=event.data))
+    def flush(self) -> None:
+        """Send what h2 has prepared."""
+        data = self.h2.data_to_send()
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
 
-    async def stream_send(self, event: Any) -> None:  # noqa: ANN401 (Hypercorn's)
-        """Send what a call's app has to say."""
-        await super().stream_send(event)
-        if isinstance(event, StreamClosed):
-            try:
-                stream = self.connection.streams.get(event.stream_id)
-                if stream is not None and not stream.closed:
-                    self.connection.reset_stream(event.stream_id, ErrorCodes.NO_ERROR)
-                    await self._flush()
-            except h2.exceptions.ProtocolError:
-                # The client closed it, or the connection, in the same moment.
+    async def writable(self) -> None:
+        """Wait until the client reads."""
+        while self._sending is not None:
+            await asyncio.shield(self._sending)
+
+    def acknowledge(self, stream_id: int, length: int) -> None:
+        """Say that body bytes were taken or thrown away: the client may send as many more."""
+        self.h2.acknowledge_received_data(length, stream_id)
+        self.flush()
+
+    # The end of a connection
+
+    def end(self) -> None:
+        """Take no new call, and close when there is none left."""
+        self._ending = True
+        if not self._tasks:
+            self._close()
+
+    async def ended(self) -> None:
+        """Wait for the calls that run."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def abort(self) -> None:
+        """Close, and cancel the calls that run."""
+        self._transport.abort()
+        for task in self._tasks:
+            task.cancel()
+
+    def _close(self) -> None:
+        if not self._transport.is_closing():
+            self.h2.close_connection()
+            self.flush()
+            self._transport.close()
+
+    def _look_for_idleness(self) -> None:
+        idle_s = self._limits.idle_ms / 1_000
+        left_s = idle_s
+        if not self._tasks:
+            left_s = self._idle_since_s + idle_s - self.loop.time()
+            if left_s <= 0:
+                self._close()
                 return
+        self._idle_timer = self.loop.call_later(left_s, self._look_for_idleness)
+
+    # What the client sends
+
+    def _handle(self, event: h2.events.Event) -> None:
+        match event:
+            case h2.events.RequestReceived(stream_id=int(stream_id)):
+                self._begin(stream_id, event.headers or [])
+            case h2.events.DataReceived(stream_id=int(stream_id)):
+                length = event.flow_controlled_length or 0
+                self._body_received(stream_id, event.data or b"", length)
+            case h2.events.StreamEnded(stream_id=int(stream_id)) if stream_id in self._calls:
+                self._calls[stream_id].ended()
+            case h2.events.StreamReset(stream_id=int(stream_id)) if stream_id in self._calls:
+                self._leave(self._calls[stream_id])
+            case h2.events.WindowUpdated(stream_id=int(stream_id)) if stream_id in self._calls:
+                self._calls[stream_id].wake_sender()
+            case h2.events.WindowUpdated(stream_id=0) | h2.events.RemoteSettingsChanged():
+                for call in self._calls.values():
+                    call.wake_sender()
+            case h2.events.ConnectionTerminated():
+                self._transport.close()
+
+    def _begin(self, stream_id: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        pseudo: dict[bytes, bytes] = {}
+        others: Headers = [(b"host", b"")]
+        for name, value in headers:
+            if name.startswith(b":"):
+                pseudo[name] = value
+            elif name == b"host":
+                others[0] = (name, value)
+            else:
+                others.append((name, value))
+        if b":authority" in pseudo:
+            others[0] = (b"host", pseudo[b":authority"])
+        method, target = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
+        if not method.isalpha() or not target.isascii() or not target:
+            self.h2.reset_stream(stream_id, ErrorCodes.PROTOCOL_ERROR)
+            return
+        # Calls that were reset still run until they notice: they count as well.
+        if self._ending or len(self._tasks) >= self._limits.calls_max:
+            self.h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        path, _, query = target.partition(b"?")
+        scope = {
+            **self.scope,
+            "method": method.decode("ascii").upper(),
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "query_string": query,
+            "headers": others,
+            "extensions": {"http.response.trailers": {}},
+        }
+        call = self._calls[stream_id] = _Call(self, stream_id, scope)
+        task = self.loop.create_task(call.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _body_received(self, stream_id: int, data: bytes, length: int) -> None:
+        call = self._calls.get(stream_id)
+        if call is None:
+            self.h2.acknowledge_received_data(length, stream_id)
+            return
+        if length > len(data):
+            # Padding is nothing that an app could take.
+            self.h2.acknowledge_received_data(length - len(data), stream_id)
+        if data:
+            call.received(data)
+
+    # The end of a call
+
+    def answered(self, call: _Call) -> None:
+        """Forget a call that sent its answer, or never will."""
+        self._leave(call)
+        stream = self.h2.streams.get(call.stream_id)
+        if stream is not None and not stream.closed and not self.is_closing:
+            self.h2.reset_stream(call.stream_id, call.reset_code)
+        self.flush()
+
+    def _leave(self, call: _Call) -> None:
+        if self._calls.pop(call.stream_id, None) is not None:
+            untaken = call.leave()
+            if untaken and not self.is_closing:
+                self.h2.acknowledge_received_data(untaken, call.stream_id)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not self._tasks:
+            self._idle_since_s = self.loop.time()
+            if self._ending:
+                self._close()
+
+
+class _Call:
+    """A call: the `receive` and `send` of the app, and what waits between it and the client."""
+
+    def __init__(self, connection: Http2Protocol, stream_id: int, scope: Scope) -> None:
+        self.stream_id = stream_id
+        self._connection = connection
+        self._scope = scope
+        self._chunks: deque[bytes] = deque()
+        self._chunk_bytes = 0
+        self._is_body_complete = False
+        self._is_end_told = False
+        self._is_gone = False
+        self._receiver: asyncio.Future[None] | None = None
+        self._sender: asyncio.Future[None] | None = None
+        self._start: Event | None = None
+        self._is_started = False
+        self._has_trailers = False
+        self._is_answered = False
+
+    async def run(self) -> None:
+        """Call the app, and see to it that there is an answer."""
+        try:
+            try:
+                await self._connection.app(self._scope, self.receive, self.send)
+            except Exception:
+                _logger.exception("a call of %s failed", self._scope["path"])
+            if not self._is_started:
+                await self.send({"type": "http.response.start", "status": 500})
+                await self.send({"type": "http.response.body"})
+        finally:
+            self._connection.answered(self)
+
+    @property
+    def reset_code(self) -> ErrorCodes:
+        """Why its stream is reset, if it is not at its end by itself."""
+        return ErrorCodes.NO_ERROR if self._is_answered else ErrorCodes.INTERNAL_ERROR
+
+    # From the client
+
+    def received(self, data: bytes) -> None:
+        """Keep body bytes for the app."""
+        self._chunks.append(data)
+        self._chunk_bytes += len(data)
+        _wake(self._receiver)
+
+    def ended(self) -> None:
+        """Note that the body is complete."""
+        self._is_body_complete = True
+        _wake(self._receiver)
+
+    def leave(self) -> int:
+        """Note that the client waits no more; returns how many bytes the app will never take."""
+        self._is_gone = True
+        untaken, self._chunk_bytes = self._chunk_bytes, 0
+        self._chunks.clear()
+        _wake(self._receiver)
+        _wake(self._sender)
+        return untaken
+
+    async def receive(self) -> Event:
+        """ASGI's `receive`."""
+        while not self._chunks and not self._is_gone:
+            if self._is_body_complete and not self._is_end_told:
+                self._is_end_told = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            self._receiver = self._connection.loop.create_future()
+            await self._receiver
+        if self._is_gone:
+            return _GONE
+        body = self._chunks.popleft()
+        self._chunk_bytes -= len(body)
+        self._connection.acknowledge(self.stream_id, len(body))
+        self._is_end_told = self._is_body_complete and not self._chunks
+        return {"type": "http.request", "body": body, "more_body": not self._is_end_told}
+
+    # To the client
+
+    def wake_sender(self) -> None:
+        """Look again whether the client takes more."""
+        _wake(self._sender)
+
+    async def send(self, event: Event) -> None:
+        """ASGI's `send`. What is sent to a client that is gone is thrown away."""
+        if self._is_gone or self._is_answered:
+            return
+        try:
+            match event["type"]:
+                case "http.response.start":
+                    # Sent with the first bytes of the body, in one packet.
+                    self._start = event
+                case "http.response.body":
+                    await self._send_body(event)
+                case "http.response.trailers":
+                    self._end(event["headers"])
+                case other:
+                    raise NotImplementedError(f"this server does not send {other}")
+        except h2.exceptions.ProtocolError:
+            # The client ended the connection in the same moment; else the app is wrong.
+            if not self._connection.is_closing:
+                raise
+
+    async def _send_body(self, event: Event) -> None:
+        connection = self._connection
+        if self._start is not None:
+            self._send_start(self._start)
+            self._start = None
+        body = b"" if self._scope["method"] == "HEAD" else event.get("body", b"")
+        at = 0
+        while at < len(body):
+            room = min(
+                connection.h2.local_flow_control_window(self.stream_id),
+                connection.h2.max_outbound_frame_size,
+            )
+            if room > 0:
+                connection.h2.send_data(self.stream_id, body[at : at + room])
+                at += room
+                if at < len(body):
+                    connection.flush()
+                    await connection.writable()
+            else:
+                connection.flush()
+                self._sender = connection.loop.create_future()
+                await self._sender
+            if self._is_gone:
+                return
+        if event.get("more_body", False):
+            connection.flush()
+        elif not self._has_trailers:
+            self._end()
+
+    def _send_start(self, start: Event) -> None:
+        headers = [
+            (b":status", b"%d" % start["status"]),
+            *start.get("headers", ()),
+            (b"date", _date(int(time.time()))),
+        ]
+        self._has_trailers = start.get("trailers", False)
+        self._connection.h2.send_headers(self.stream_id, headers)
+        self._is_started = True
+
+    def _end(self, trailers: Headers | None = None) -> None:
+        if trailers is None:
+            self._connection.h2.end_stream(self.stream_id)
+        else:
+            self._connection.h2.send_headers(self.stream_id, trailers, end_stream=True)
+        self._is_answered = True
+        self._connection.flush()
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
+def _host_and_port(address: object) -> tuple[str, int] | None:
+    match address:
+        case (str(host), int(port), *_):
+            return host, port
+        case _:
+            return None
+
+
+@lru_cache(maxsize=1)
+def _date(now_s: int) -> bytes:
+    return formatdate(now_s, usegmt=True).encode("ascii")

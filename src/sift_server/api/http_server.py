@@ -1,9 +1,8 @@
-"""Hypercorn, in a thread of its own."""
+"""The HTTP server: a port, and the thread of its event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import ssl
 import threading
@@ -11,34 +10,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import uvloop
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.asyncio.worker_context import WorkerContext
-from hypercorn.config import Config
 
-from sift_server.api.http2 import Connection, Http2Limits
+from sift_server.api.connections import Connections
+from sift_server.api.http2 import Http2Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sift_server.api.asgi import ASGIApp
 
-_logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """What a connection may hold.
+    """What connections may hold.
 
     Attributes:
         http2: What HTTP/2 allows a client to have on the way.
-        calls_per_connection_max: Calls of a connection at a time.
-        idle_connection_ms: How long a connection without a call is kept.
         backlog: Connections that wait to be accepted.
     """
 
     http2: Http2Limits = field(default_factory=Http2Limits)
-    calls_per_connection_max: int = 1_000
-    idle_connection_ms: int = 24 * 60 * 60 * 1_000
     backlog: int = 1_000
 
 
@@ -88,30 +79,14 @@ class HttpServer:
             self._loop.close()
 
     async def _serve(self) -> None:
-        config = _config(self._limits, tls=self._tls is not None)
-        context = WorkerContext(None)
-        connections: set[asyncio.Task[None]] = set()
-
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None  # noqa: S101 (a callback runs in a task)
-            connections.add(task)
-            task.add_done_callback(connections.discard)
-            app = ASGIWrapper(self._app)  # type: ignore[arg-type]  # ASGI by other names
-            await Connection(
-                self._limits.http2, app, self._loop, config, context, {}, reader, writer
-            ).run()
-
-        server = await asyncio.start_server(connected, sock=self._socket, ssl=self._tls)
+        connections = Connections(self._app, self._limits.http2, tls=self._tls is not None)
+        server = await self._loop.create_server(
+            connections.accept, sock=self._socket, ssl=self._tls
+        )
         self._ready.set()
         await self._stopping.wait()
         server.close()
-        await context.terminated.set()
-        if connections:
-            await asyncio.wait(connections, timeout=self._grace_s)
-        for task in connections:
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        await connections.end(self._grace_s)
 
 
 def _bound(host: str, port: int, backlog: int) -> socket.socket:
@@ -145,20 +120,3 @@ def _tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
         ) from None
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
-
-
-def _config(limits: HttpLimits, *, tls: bool) -> Config:
-    config = Config()
-    config.accesslog = None
-    config.errorlog = _logger
-    config.include_server_header = False
-    config.keep_alive_timeout = limits.idle_connection_ms / 1_000
-    config.keep_alive_max_requests = 2**31
-    config.h2_max_concurrent_streams = limits.calls_per_connection_max
-    config.h2_max_inbound_frame_size = limits.http2.frame_bytes_max
-    # HTTP/2 windows bound what waits for an app; a bound here would make a call whose app is slow
-    # hold up all others of its connection, pings included.
-    config.max_app_queue_size = 0
-    if tls:
-        config.insecure_bind = []
-    return config
