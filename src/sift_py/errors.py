@@ -45,10 +45,12 @@ class SiftError(Exception):
     """Base of all errors that `sift_py` raises itself.
 
     Attributes:
-        message: What was wrong, with which flow, channel and value, and what to do.
+        message: What was wrong, with which flow, channel and value, and what to do. Names with
+            surrogates are shown escaped, so that it can always be printed.
     """
 
     def __init__(self, message: str) -> None:
+        message = message.encode("utf-8", "backslashreplace").decode("utf-8")
         super().__init__(message)
         self.message = message
 

@@ -256,5 +256,15 @@ def test_odd_numbers_and_texts() -> None:
     assert bool_value(1).bool is True
     with pytest.raises(ValueError, match=r"a double but got 10+\.\.\., a int"):
         double_value(10**400)
-    with pytest.raises(ValueError, match="a string"):
+
+
+def test_what_protobuf_refuses_is_worded_whatever_it_is() -> None:
+    """Half a surrogate pair, and integers of many bits or of more digits than Python writes."""
+    with pytest.raises(ValueError, match=r"a string but got '\\ud800', .* half of a surrogate"):
         string_value("\ud800")
+    for wrong in (2**70, -(2**70)):
+        with pytest.raises(ValueError, match=f"a bool but got {wrong}, a int"):
+            bool_value(wrong)  # type: ignore[arg-type]
+    for builder in (bool_value, double_value, float_value, int32_value, uint64_value, enum_value):
+        with pytest.raises(ValueError, match="but got an integer of 16610 bits, a int"):
+            builder(10**5000)  # type: ignore[operator]

@@ -88,6 +88,12 @@ def test_the_message_is_shown_as_it_is(name: str) -> None:
     assert str(error) == error.message == "what was wrong"
 
 
+def test_every_message_can_be_printed() -> None:
+    """Names that are no Unicode are shown escaped."""
+    error = errors.SiftError("flow '\ud800ü'")
+    assert str(error) == error.message == error.args[0] == "flow '\\ud800ü'"
+
+
 def test_a_stream_error_has_a_status() -> None:
     """Like every `grpc.RpcError` that a call ends with."""
     error = errors.IngestionStreamError(grpc.StatusCode.INVALID_ARGUMENT, "no such flow")

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataChannelValue as Value
 from sift_py.errors import IngestionValidationError
 from sift_py.ingestion._internal.layout import FlowLayout, layout_of
-from sift_py.ingestion._internal.rows import PLANS_MAX, RowEncoder
-from sift_py.ingestion._internal.values import VALUE_CHARS_MAX
+from sift_py.ingestion._internal.rows import PLANS_MAX, RowEncoder, flow_parts
+from sift_py.ingestion._internal.shown import VALUE_CHARS_MAX
 from sift_py.ingestion.channel import (
     ChannelConfig,
     ChannelDataType,
@@ -497,3 +497,64 @@ class TestNames:
         expected = encoder.ordered([string_value("x")])
         more = {"channel_name": "STRING", "value": "x", "unit": "V", "component": ""}
         assert encoder.named([more]) == encoder.named((more,)) == expected
+
+
+class TestWrongShapes:
+    """What is no row at all is refused in a sentence that says where it is."""
+
+    @pytest.mark.parametrize("wrong", [None, 5, "abc", b"abc", {"every": 1}, np.array(1.5)])
+    def test_channel_values_are_a_list(self, wrong):
+        """Texts and mappings are not taken for lists of what is in them."""
+        encoder = ENCODERS[ChannelDataType.STRING]
+        for encode in (encoder.named, encoder.ordered):
+            with pytest.raises(IngestionValidationError) as refused:
+                encode(wrong)
+            assert refused.value.message == (
+                f"flow 'every': 'channel_values' must be a list, got {wrong!r}."
+            )
+
+    def test_an_error_of_a_generator_is_its_own(self):
+        """It says nothing of the values."""
+
+        def values():
+            yield 1.5
+            raise TypeError("of the program")
+
+        with pytest.raises(TypeError, match="of the program"):
+            ENCODERS[ChannelDataType.DOUBLE].ordered(values())
+
+    @pytest.mark.parametrize("wrong", [["every"], None, 5, b"every"])
+    def test_the_name_of_a_flow_is_a_str(self, wrong):
+        """Also what can't be looked up is named."""
+        with pytest.raises(IngestionValidationError) as refused:
+            flow_parts({"flow_name": wrong, "timestamp": NOW, "channel_values": []})
+        assert refused.value.message == f"'flow_name' of a flow must be a str, got {wrong!r}."
+
+    def test_a_component_that_is_no_text_is_refused(self):
+        """Also one that is as good as none."""
+        value = {"channel_name": "DOUBLE", "component": [], "value": 1.5}
+        with pytest.raises(IngestionValidationError, match="a channel value must be a dictionary"):
+            ENCODERS[ChannelDataType.DOUBLE].named([value])
+
+
+class Unshowable:
+    """Its `repr` fails."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(10**5000, "an integer of 16610 bits", id="integer"),
+        pytest.param([10**5000], "[an integer of 16610 bits]", id="list"),
+        pytest.param({"a": -(10**5000)}, "{'a': an integer of 16610 bits}", id="mapping"),
+        pytest.param(Unshowable(), "<Unshowable instance at", id="unshowable"),
+        pytest.param("\ud800", r"'\ud800'", id="surrogate"),
+        pytest.param("a\nb", r"'a\nb'", id="lines"),
+    ],
+)
+def test_every_value_can_be_shown(value: object, text: str) -> None:
+    """A message is a line whatever the value is."""
+    assert f"got {text}" in refusal(ChannelDataType.BOOL, value)

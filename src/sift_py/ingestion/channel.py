@@ -48,6 +48,7 @@ from sift.common.type.v1.channel_bit_field_element_pb2 import (
 )
 from sift.common.type.v1.channel_enum_type_pb2 import ChannelEnumType as ChannelEnumTypePb
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataChannelValue
+from sift_py.ingestion._internal.shown import shown_plain
 
 if TYPE_CHECKING:
     from sift.channels.v2.channels_pb2 import Channel as ChannelPb
@@ -358,11 +359,12 @@ def bool_value(val: bool) -> IngestWithConfigDataChannelValue:
 
     Raises:
         TypeError: Neither a bool nor an integer.
+        ValueError: An integer of more than 64 bits.
     """
     message = IngestWithConfigDataChannelValue()
     try:
         message.bool = val
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _refused(error, "a bool", val) from error
     return message
 
@@ -473,15 +475,12 @@ def is_data_type(
     return val.WhichOneof("type") == target_type.value_field
 
 
-_REPR_CHARS_MAX = 80
-"""How much of a refused value a message shows."""
-
-
 def _refused(error: Exception, expected: str, val: object) -> TypeError | ValueError:
     """Word why protobuf refused a value."""
-    shown = repr(val)
-    if len(shown) > _REPR_CHARS_MAX:
-        shown = shown[:_REPR_CHARS_MAX] + "..."
     hint = "; `empty_value()` is for no value" if val is None else ""
+    if isinstance(error, UnicodeEncodeError):
+        hint = ": it has half of a surrogate pair"
     error_class = TypeError if isinstance(error, TypeError) else ValueError
-    return error_class(f"Expected {expected} but got {shown}, a {type(val).__name__}{hint}.")
+    return error_class(
+        f"Expected {expected} but got {shown_plain(val)}, a {type(val).__name__}{hint}."
+    )

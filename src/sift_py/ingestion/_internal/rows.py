@@ -8,6 +8,8 @@ to compare their types with the plan's, both in bulk.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +20,7 @@ from sift_py.ingestion.channel import ChannelDataType, _channel_fqn
 from sift_wire.messages import EMPTY_VALUE, VALUE_TAG, value_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sift_py.ingestion._internal.layout import FlowLayout
     from sift_py.ingestion._internal.values import Encoder
@@ -59,15 +61,21 @@ def flow_parts(flow: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Return name, timestamp and values of a row.
 
     Raises:
-        IngestionValidationError: It is not a mapping with these three.
+        IngestionValidationError: It is not a mapping with these three, or the name is no str.
     """
     try:
-        return flow["flow_name"], flow["timestamp"], flow["channel_values"]
+        flow_name = flow["flow_name"]
+        parts = flow_name, flow["timestamp"], flow["channel_values"]
     except (TypeError, KeyError, IndexError):
         keys = ", ".join(f"'{key}'" for key in _FLOW_KEYS)
         raise IngestionValidationError(
             f"a flow must be a dictionary with the keys {keys}, got {shown(flow)}."
         ) from None
+    if not isinstance(flow_name, str):
+        raise IngestionValidationError(
+            f"'flow_name' of a flow must be a str, got {shown(flow_name)}."
+        )
+    return parts
 
 
 class RowEncoder:
@@ -84,10 +92,10 @@ class RowEncoder:
         Channels without a value get an empty one.
 
         Raises:
-            IngestionValidationError: In this order: a channel has two values; a value does not fit
-                its channel; a value is for no channel of the flow.
+            IngestionValidationError: In this order: they are no list; a channel has two values; a
+                value does not fit its channel; a value is for no channel of the flow.
         """
-        given = channel_values if type(channel_values) is list else list(channel_values)
+        given = channel_values if type(channel_values) is list else self._listed(channel_values)
         names: object = None
         try:
             names = tuple(map(_name_of, given))
@@ -113,10 +121,10 @@ class RowEncoder:
         Typed values are not checked, plain ones are.
 
         Raises:
-            IngestionValidationError: A plain value does not fit its channel; or not as many values
-                as channels, and plain ones among them or the orders differ.
+            IngestionValidationError: They are no list; a plain value does not fit its channel; or
+                not as many values as channels, and plain ones among them or the orders differ.
         """
-        values = channel_values if type(channel_values) is list else list(channel_values)
+        values = channel_values if type(channel_values) is list else self._listed(channel_values)
         if set(map(type, values)) == _TYPED:
             parts = list(map(_serialize, values))
         elif len(values) == len(self._encoders):
@@ -138,6 +146,22 @@ class RowEncoder:
             parts.append(EMPTY_VALUE)
             parts = [parts[at] for at in order]
         return value_fields(parts)
+
+    def _listed(self, channel_values: Iterable[Any]) -> list[Any]:
+        """Return values that came in something else than a list, such as a tuple or an array.
+
+        A text or a mapping could be iterated over too, but not over its values.
+        """
+        iterator: Iterator[Any] | None = None
+        if not isinstance(channel_values, str | bytes | bytearray | memoryview | Mapping):
+            with suppress(TypeError):
+                iterator = iter(channel_values)
+        if iterator is None:
+            raise IngestionValidationError(
+                f"flow '{self.layout.flow_name}': 'channel_values' must be a list, got"
+                f" {shown(channel_values)}."
+            )
+        return list(iterator)
 
     def _plan(self, given: Sequence[Any]) -> _Plan:
         flow_name = self.layout.flow_name
@@ -197,8 +221,9 @@ def _encode(plan: _Plan, values: list[Any]) -> bytes:
 def _named_value(flow_name: str, channel_value: Any) -> tuple[str, object]:  # noqa: ANN401
     try:
         name, value = channel_value["channel_name"], channel_value["value"]
-        fqn = _channel_fqn(name, channel_value.get("component"))
-        hash(name)
+        component = channel_value.get("component")
+        fqn = _channel_fqn(name, component)
+        hash((name, component))
     except (TypeError, KeyError, IndexError, AttributeError):
         raise IngestionValidationError(
             f"flow '{flow_name}': a channel value must be a dictionary with the keys"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataChannelValue
 from sift_py.errors import IngestionValidationError
+from sift_py.ingestion._internal.shown import VALUE_CHARS_MAX, shown_plain
 from sift_py.ingestion.channel import ChannelDataType
 from sift_wire.messages import EMPTY_VALUE, bytes_field, signed_varint, varint
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     RowValueEncoder = Callable[[int, object], bytes]
 
 EMPTY_FIELD = "empty"
-VALUE_CHARS_MAX = 80
-"""How much of a value a message shows."""
 ENUM_NAMES_SHOWN_MAX = 20
 """How many names of an enum a message lists."""
 
@@ -252,11 +251,11 @@ def _misfit(
 
 def shown(value: object) -> str:
     """Return a value as messages show it, on one line and not too long."""
-    if isinstance(value, IngestWithConfigDataChannelValue):
-        field = value.WhichOneof("type")
-        text = "no value" if field is None else f"{field} {getattr(value, field)!r}"
-        text = EMPTY_FIELD if field == EMPTY_FIELD else text
-    else:
-        # Arrays are shown on several lines.
-        text = repr(value).replace("\n", " ")
-    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}..."
+    if not isinstance(value, IngestWithConfigDataChannelValue):
+        return shown_plain(value)
+    field = value.WhichOneof("type")
+    if field is None:
+        return "no value"
+    if field == EMPTY_FIELD:
+        return EMPTY_FIELD
+    return f"{field} {shown_plain(getattr(value, field), VALUE_CHARS_MAX - len(field) - 1)}"

@@ -24,6 +24,8 @@ from typing import (
     is_typeddict,
 )
 
+from sift_py.ingestion._internal.shown import shown_plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -236,10 +238,9 @@ def _mismatch(value: object, shape: Any, place: Place) -> MismatchError:  # noqa
     if value is None:
         note = "it is null" if isinstance(key, int) or key in container else "it is missing"
     elif not isinstance(value, dict | list):
-        shown = repr(value)
-        if len(shown) > _SHOWN_CHARS_MAX:
-            shown = shown[:_SHOWN_CHARS_MAX] + "..."
-        note = f"it is {shown}" + ("; put it in quotes" if shape is str else "")
+        note = f"it is {shown_plain(value, _SHOWN_CHARS_MAX)}" + (
+            "; put it in quotes" if shape is str else ""
+        )
     return MismatchError(
         f"Expected '{label}' to be <{expected}> but it is <{type(value).__name__}>",
         place,
