@@ -11,7 +11,12 @@ import pytest
 
 import sift_py
 from sift_py.errors import TelemetryConfigValidationError
-from sift_py.ingestion.channel import ChannelConfig, ChannelDataType, ChannelEnumType
+from sift_py.ingestion.channel import (
+    ChannelBitFieldElement,
+    ChannelConfig,
+    ChannelDataType,
+    ChannelEnumType,
+)
 from sift_py.ingestion.config import telemetry
 from sift_py.ingestion.config.telemetry import TelemetryConfig
 from sift_py.ingestion.flow import FlowConfig
@@ -73,6 +78,87 @@ def test_a_component_in_the_name_is_the_same_channel() -> None:
     channels = [double("motor.a"), double("a", component="motor")]
     with pytest.raises(TelemetryConfigValidationError, match=r"'motor\.a'"):
         TelemetryConfig.validate_flows([FlowConfig("readings", channels)])
+
+
+@pytest.mark.parametrize(
+    ("channel", "message"),
+    [
+        (
+            ChannelConfig("a", "double"),  # type: ignore[arg-type]
+            ", channel 'a': expected 'data_type' to be a ChannelDataType, got 'double'."
+            " Use ChannelDataType.DOUBLE.",
+        ),
+        (
+            ChannelConfig("a", None, component="left"),  # type: ignore[arg-type]
+            ", channel 'left.a': expected 'data_type' to be a ChannelDataType, got None.",
+        ),
+        (double(5), ": the name of a channel must be a str, got 5."),  # type: ignore[arg-type]
+        (double("\ud800"), r": the name of a channel has half of a surrogate pair: '\ud800'."),
+        (
+            double("a", component="\udfff"),
+            r": the component of channel 'a' has half of a surrogate pair: '\udfff'.",
+        ),
+        (double("a", unit=1), ", channel 'a': 'unit' must be a str, got 1."),
+        (
+            double("a", description="\ud800"),
+            r", channel 'a': 'description' has half of a surrogate pair: '\ud800'.",
+        ),
+        (
+            ChannelConfig("a", ChannelDataType.ENUM, enum_types=[ChannelEnumType("on", 2**32)]),
+            ", channel 'a': the key of enum type 'on' must be an int from 0 to 4294967295, got"
+            " 4294967296.",
+        ),
+        (
+            ChannelConfig(
+                "a",
+                ChannelDataType.ENUM,
+                enum_types=[ChannelEnumType("on", "1")],  # type: ignore[arg-type]
+            ),
+            ", channel 'a': the key of enum type 'on' must be an int from 0 to 4294967295, got"
+            " '1'.",
+        ),
+        (
+            ChannelConfig(
+                "a",
+                ChannelDataType.ENUM,
+                enum_types=[{"name": "on", "key": 1}],  # type: ignore[list-item]
+            ),
+            ", channel 'a': an item of 'enum_types' must be a ChannelEnumType, got {'name': 'on',"
+            " 'key': 1}.",
+        ),
+        (
+            ChannelConfig(
+                "a",
+                ChannelDataType.BIT_FIELD,
+                bit_field_elements=[ChannelBitFieldElement("heater", -1, 1)],
+            ),
+            ", channel 'a': the index of bit field element 'heater' must be an int from 0 to"
+            " 2147483647, got -1.",
+        ),
+        (
+            ChannelConfig(
+                "a",
+                ChannelDataType.BIT_FIELD,
+                bit_field_elements=[ChannelBitFieldElement("heater", 0, 2**32)],
+            ),
+            ", channel 'a': the bit_count of bit field element 'heater' must be an int from 0 to"
+            " 4294967295, got 4294967296.",
+        ),
+    ],
+)
+def test_what_no_message_could_carry_is_refused(channel: ChannelConfig, message: str) -> None:
+    """When the config is made; the message names flow, channel, field and value."""
+    with pytest.raises(TelemetryConfigValidationError) as refused:
+        TelemetryConfig("rover", "key", flows=[FlowConfig("readings", [channel])])
+    assert refused.value.message == f"flow 'readings'{message}"
+
+
+def test_flows_are_flow_configs_with_a_name() -> None:
+    """Other things are named."""
+    with pytest.raises(TelemetryConfigValidationError, match="to be a FlowConfig, got 'readings'"):
+        TelemetryConfig("rover", flows=["readings"])  # type: ignore[list-item]
+    with pytest.raises(TelemetryConfigValidationError, match=r"name of a flow .* got \['a'\]"):
+        TelemetryConfig("rover", flows=[FlowConfig(["a"], [])])  # type: ignore[arg-type]
 
 
 def test_rule_names_are_unique_and_flows_are_judged_first() -> None:

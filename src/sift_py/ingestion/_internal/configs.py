@@ -19,6 +19,7 @@ from sift.ingestion_configs.v1.ingestion_configs_pb2 import FlowConfig as FlowCo
 from sift.ingestion_configs.v1.ingestion_configs_pb2_grpc import IngestionConfigServiceStub
 from sift_py.errors import IngestionValidationError
 from sift_py.ingestion._internal.calls import CONTROL_CALL_TIMEOUT_S, equals_filter
+from sift_py.ingestion._internal.declared import check_flow
 from sift_py.ingestion._internal.layout import layout_of
 from sift_py.ingestion._internal.reconcile import reconcile
 
@@ -87,9 +88,11 @@ class IngestionConfigs:
         Raises:
             IngestionValidationError: The server has a flow of such a name that can't become what
                 is declared, or a name is declared twice.
+            TelemetryConfigValidationError: A flow, or a channel of it, is no valid one.
         """
         layouts: dict[str, FlowLayout] = {}
         for flow in flows:
+            check_flow(flow)
             if flow.name in layouts:
                 raise IngestionValidationError(f"flow '{flow.name}' is there twice. Rename one.")
             layouts[flow.name] = layout_of(flow)

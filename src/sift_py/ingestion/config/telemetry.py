@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from sift_py.errors import TelemetryConfigValidationError
+from sift_py.ingestion._internal.declared import check_flow
+from sift_py.ingestion._internal.shown import shown_plain
 from sift_py.ingestion.config.yaml._convert import flow_from_yaml, rule_from_yaml
 from sift_py.ingestion.config.yaml.load import load_named_expression_modules, read_and_validate
+from sift_py.ingestion.flow import FlowConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
 
-    from sift_py.ingestion.flow import FlowConfig
     from sift_py.ingestion.rule.config import RuleConfig
 
 __all__ = ["TelemetryConfig", "TelemetryConfigValidationError"]
@@ -73,7 +75,7 @@ class TelemetryConfig:
         """Check the flows, then the rules.
 
         Raises:
-            TelemetryConfigValidationError: Names that must be unique are not.
+            TelemetryConfigValidationError: As `validate_flows` and `validate_rules`.
         """
         flows = [] if flows is None else flows
         rules = [] if rules is None else rules
@@ -91,11 +93,18 @@ class TelemetryConfig:
 
     @staticmethod
     def validate_flows(flows: list[FlowConfig]) -> None:
-        """Check that flow names are unique, and channel names within each flow.
+        """Check each flow, and that flow names are unique, and channel names within each flow.
 
         Raises:
-            TelemetryConfigValidationError: They are not.
+            TelemetryConfigValidationError: They are not; or a field of a flow or a channel is of
+                another type than it must be, out of range, or no Unicode.
         """
+        for flow in flows:
+            if not isinstance(flow, FlowConfig):
+                raise TelemetryConfigValidationError(
+                    f"Expected each of 'flows' to be a FlowConfig, got {shown_plain(flow)}."
+                )
+            check_flow(flow)
         for name in _repeated(flow.name for flow in flows):
             raise TelemetryConfigValidationError(
                 f"Can't have two flows with the same name, '{name}', in a telemetry config."
