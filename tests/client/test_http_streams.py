@@ -54,8 +54,10 @@ def streams(http2_server: Http2Server) -> Iterator[HttpStreams]:
     opened.close()
 
 
-def streams_to(port: int, metadata: Any = KEY, *, use_tls: bool = False) -> HttpStreams:
-    return HttpStreams(ChannelTarget("127.0.0.1", port, use_tls), metadata)
+def streams_to(
+    port: int, metadata: Any = KEY, *, use_tls: bool = False, **options: float
+) -> HttpStreams:
+    return HttpStreams(ChannelTarget("127.0.0.1", port, use_tls), metadata, **options)
 
 
 def port_of(server: RecordingServer) -> int:
@@ -297,6 +299,83 @@ class TestEndings:
         assert "broke off" in error.details()
         http2_server.wait_for(lambda: http2_server.endings)
         assert http2_server.endings == ["cut off"]
+
+
+class TestStalling:
+    """A server that stops answering ends the call; one that is slow does not."""
+
+    @pytest.mark.parametrize(
+        "n_chunks",
+        [
+            pytest.param(0, id="it does not answer"),
+            pytest.param(400, id="it does not read"),
+        ],
+    )
+    def test_a_server_that_stops_is_unavailable(self, http2_server, n_chunks):
+        """After the limit, in a body or behind it; when it is back, so is the channel."""
+        streams = streams_to(http2_server.port, stalled_timeout_s=0.5)
+        http2_server.may_read.clear()
+        error = failure_of(streams, itertools.repeat(bytes(CHUNK_BYTES), n_chunks))
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert "has not answered for 0.5 s" in error.details()
+        assert "Some rows may have been taken" in error.details()
+        http2_server.may_read.set()
+        streams.send(METHOD, [frame(b"x")])
+        streams.close()
+
+    def test_calls_that_hang_leave_room_for_others(self, http2_server):
+        """As many as may run at a time hang on a dead connection: the next go out on another."""
+        streams = streams_to(http2_server.port, stalled_timeout_s=1)
+        http2_server.may_read.clear()
+        with ThreadPoolExecutor(STREAMS_MAX) as pool:
+            hanging = [pool.submit(failure_of, streams) for _ in range(STREAMS_MAX)]
+            errors = [call.result(WAIT_S) for call in hanging]
+        assert {error.code() for error in errors} == {grpc.StatusCode.UNAVAILABLE}
+        http2_server.may_read.set()
+        streams.send(METHOD, [])
+        streams.close()
+
+    def test_a_server_that_is_slow_is_waited_for(self, http2_server):
+        """What it takes now and then, together longer than the limit, arrives whole."""
+        streams = streams_to(http2_server.port, stalled_timeout_s=1)
+        stopped = threading.Event()
+
+        def chunks() -> Iterator[bytes]:
+            yield from itertools.repeat(bytes(CHUNK_BYTES), 60)
+            stopped.set()
+
+        def read_now_and_then() -> None:
+            while not stopped.wait(0.2):
+                http2_server.may_read.set()
+                time.sleep(0.005)
+                http2_server.may_read.clear()
+            http2_server.may_read.set()
+
+        http2_server.may_read.clear()
+        reader = threading.Thread(target=read_now_and_then)
+        reader.start()
+        began_s = time.monotonic()
+        try:
+            streams.send(METHOD, chunks())
+        finally:
+            stopped.set()
+            reader.join()
+        assert time.monotonic() - began_s > 1
+        streams.close()
+        assert http2_server.n_bytes == 60 * CHUNK_BYTES
+
+    def test_a_caller_may_take_its_time(self, http2_server):
+        """Only the server's turn is limited."""
+        streams = streams_to(http2_server.port, stalled_timeout_s=0.3)
+
+        def chunks() -> Iterator[bytes]:
+            time.sleep(1)
+            yield frame(b"x")
+            time.sleep(1)
+
+        streams.send(METHOD, chunks())
+        streams.close()
+        assert http2_server.endings == ["complete"]
 
 
 class TestBreakingOff:

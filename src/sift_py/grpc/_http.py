@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -25,9 +26,14 @@ if TYPE_CHECKING:
     from sift_py.grpc._interceptors import Metadata
     from sift_py.grpc._target import ChannelTarget
 
-    _Inbox = SimpleQueue[tuple[Future[None], str, "Body"] | None]
+    _Inbox = SimpleQueue[tuple[Future[None], str, "Body", SyncHTTPTransport] | None]
 
 CONNECT_TIMEOUT_S = 30.0
+STALLED_TIMEOUT_S = 60.0
+"""A call is broken off when the server neither took a chunk nor answered for so long.
+
+More than a server needs that is alive: it takes its time while it writes to its lake.
+"""
 STREAMS_MAX = 64
 """Calls of one channel that run at a time; more wait."""
 
@@ -55,7 +61,14 @@ class HttpStreams:
     as fast as the server takes it and no faster.
     """
 
-    def __init__(self, target: ChannelTarget, metadata: Metadata) -> None:
+    def __init__(
+        self,
+        target: ChannelTarget,
+        metadata: Metadata,
+        stalled_timeout_s: float = STALLED_TIMEOUT_S,
+    ) -> None:
+        self._target = target
+        self._stalled_timeout_s = stalled_timeout_s
         scheme = "https" if target.use_tls else "http"
         self._origin = f"{scheme}://{target.authority}"
         self._headers = [
@@ -63,18 +76,7 @@ class HttpStreams:
             ("te", "trailers"),
             *metadata,
         ]
-        roots = os.environ.get(_ROOTS_VARIABLE)
-        self._transport = SyncHTTPTransport(
-            http_version=HTTPVersion.HTTP2,
-            tls_ca_cert=Path(roots).read_bytes() if target.use_tls and roots else None,
-            tls_include_system_certs=not roots,
-            # Proxies take HTTP/2 in a tunnel, which only TLS gets.
-            proxy=None if target.use_tls else _NO_PROXY,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            follow_redirects=False,
-            enable_otel=False,
-        )
-        self._client = SyncClient(self._transport)
+        self._transport = _open_transport(target)
         self._process_id = os.getpid()
         self._slots = threading.Semaphore(STREAMS_MAX)
         self._idle: deque[_Inbox] = deque()
@@ -93,7 +95,8 @@ class HttpStreams:
 
         Raises:
             IngestionStreamError: The call ended with a status other than OK, or the server can't be
-                reached (`UNAVAILABLE`). Some of the messages may have been taken.
+                reached or stopped answering (`UNAVAILABLE`). Some of the messages may have been
+                taken.
             ServiceClosedError: The channel is closed, or was opened before this process was forked.
             Exception: What iterating over `chunks` raised; the call is broken off.
         """
@@ -102,15 +105,25 @@ class HttpStreams:
             raise ServiceClosedError(
                 "the channel was opened before this process was forked; open one after the fork."
             )
-        body = Body(chunks)
-        call: Future[None] = Future()
         with self._state:
             if self._closed:
                 raise ServiceClosedError("the channel is closed; open a new one.")
             self._callers += 1
         try:
-            self._start(call, method, body)
-            call.result()
+            # Held here and not where the call is made, which a dead connection may never leave.
+            with self._slots:
+                self._run(method, Body(chunks))
+        finally:
+            with self._state:
+                self._callers -= 1
+                self._state.notify_all()
+
+    def _run(self, method: str, body: Body) -> None:
+        call: Future[None] = Future()
+        transport = self._transport
+        try:
+            self._start(call, method, body, transport)
+            self._wait(call, body, transport)
         except IngestionStreamError:
             if body.error is not None:
                 raise body.error from None
@@ -118,12 +131,32 @@ class HttpStreams:
         except BaseException:
             body.stop()
             raise
-        finally:
-            with self._state:
-                self._callers -= 1
-                self._state.notify_all()
 
-    def _start(self, call: Future[None], method: str, body: Body) -> None:
+    def _wait(self, call: Future[None], body: Body, transport: SyncHTTPTransport) -> None:
+        while not wait([call], self._stalled_timeout_s - body.stalled_s()).done:
+            if body.stalled_s() >= self._stalled_timeout_s:
+                body.stop()
+                self._leave(transport)
+                raise IngestionStreamError(
+                    grpc.StatusCode.UNAVAILABLE,
+                    f"{self._origin} has not answered for {self._stalled_timeout_s:g} s. Some rows"
+                    " may have been taken; to send them again does no harm.",
+                )
+        call.result()
+
+    def _leave(self, transport: SyncHTTPTransport) -> None:
+        """Connect anew from now on: a connection that hangs would hold the next calls, too.
+
+        Other calls that run on the old one end there. It is not closed, because that would not
+        end what hangs either.
+        """
+        with self._state:
+            if self._transport is transport and not self._closed:
+                self._transport = _open_transport(self._target)
+
+    def _start(
+        self, call: Future[None], method: str, body: Body, transport: SyncHTTPTransport
+    ) -> None:
         """Make a call in another thread, which leaves this one free for Ctrl-C.
 
         That thread must not keep the program from ending if the server neither reads nor answers,
@@ -136,15 +169,14 @@ class HttpStreams:
             threading.Thread(
                 target=self._work, args=(inbox,), name="sift-stream", daemon=True
             ).start()
-        inbox.put((call, method, body))
+        inbox.put((call, method, body, transport))
 
     def _work(self, inbox: _Inbox) -> None:
         while (job := inbox.get()) is not None:
-            call, method, body = job
+            call, method, body, transport = job
             failure: BaseException | None = None
             try:
-                with self._slots:
-                    self._call(method, body)
+                self._call(method, body, transport)
             except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
                 failure = error
             if self._closed:
@@ -155,11 +187,11 @@ class HttpStreams:
                 call.set_result(None)
             else:
                 call.set_exception(failure)
-            del job, call, body, failure
+            del job, call, body, transport, failure
 
-    def _call(self, method: str, body: Body) -> None:
+    def _call(self, method: str, body: Body, transport: SyncHTTPTransport) -> None:
         try:
-            with self._client.stream(
+            with SyncClient(transport).stream(
                 "POST", f"{self._origin}{method}", self._headers, iter(body)
             ) as response:
                 for _ in response.content:
@@ -199,8 +231,25 @@ class HttpStreams:
         self._transport.close()
 
 
+def _open_transport(target: ChannelTarget) -> SyncHTTPTransport:
+    roots = os.environ.get(_ROOTS_VARIABLE)
+    return SyncHTTPTransport(
+        http_version=HTTPVersion.HTTP2,
+        tls_ca_cert=Path(roots).read_bytes() if target.use_tls and roots else None,
+        tls_include_system_certs=not roots,
+        # Proxies take HTTP/2 in a tunnel, which only TLS gets.
+        proxy=None if target.use_tls else _NO_PROXY,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        follow_redirects=False,
+        enable_otel=False,
+    )
+
+
 class Body:
     """The body of a call, which remembers its own error and can be broken off.
+
+    It also knows whose turn it is: the caller's from when a chunk is asked for until it is given,
+    and the server's otherwise.
 
     Attributes:
         error: What iterating over the chunks raised.
@@ -210,17 +259,31 @@ class Body:
         self._chunks = chunks
         self._stopped = False
         self.error: BaseException | None = None
+        self._given_s: float | None = time.monotonic()
+        """When the server's turn began; None while it is the caller's."""
 
     def __iter__(self) -> Iterator[bytes]:
         try:
+            self._given_s = None
             for chunk in self._chunks:
                 self._check()
+                self._given_s = time.monotonic()
                 yield chunk
+                # Who was told that the call is broken off may use the chunks again.
+                self._check()
+                self._given_s = None
         except GeneratorExit:
             raise
         except BaseException as error:
             self.error = error
             raise
+        finally:
+            self._given_s = time.monotonic()
+
+    def stalled_s(self) -> float:
+        """Seconds for which it has been the server's turn."""
+        given_s = self._given_s
+        return 0.0 if given_s is None else time.monotonic() - given_s
 
     def stop(self) -> None:
         """Break the call off: to end the body would end the call as if all were said."""

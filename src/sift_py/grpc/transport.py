@@ -57,7 +57,9 @@ def use_sift_channel(config: SiftChannelConfig) -> SiftChannel:
 
     Every call carries `authorization: Bearer <apikey>` and the config's metadata; what a call
     brings of its own is kept, unless it has the same name. Idle connections are kept alive with a
-    ping every 20 s, and messages of up to 50 MiB are received.
+    ping every 20 s, and messages of up to 50 MiB are received. A server that stops answering ends
+    calls with `UNAVAILABLE`: an ingest stream after 60 s in which it took nothing and said nothing,
+    other calls when a ping was not answered for 20 s.
 
     A server behind `embedded:PATH` is started here, and stopped when the last channel to its folder
     is closed. A private certificate authority is named by the environment variable
