@@ -22,6 +22,8 @@ Errors of calls other than the ingest stream are `grpc.RpcError`, as gRPC raises
 
 from __future__ import annotations
 
+from typing import Self
+
 import grpc
 
 __all__ = [
@@ -120,6 +122,10 @@ class IngestionStreamError(SiftError, grpc.RpcError):
         self._code = code
         self._details = details
 
+    def __reduce__(self) -> tuple[type[Self], tuple[grpc.StatusCode, str]]:
+        # An exception is copied and pickled by its one message, unless told otherwise.
+        return type(self), (self._code, self._details)
+
     def code(self) -> grpc.StatusCode:
         """The gRPC status."""
         return self._code
@@ -127,3 +133,15 @@ class IngestionStreamError(SiftError, grpc.RpcError):
     def details(self) -> str:
         """What the server, or the transport, said."""
         return self._details
+
+    def initial_metadata(self) -> tuple[()]:
+        """Nothing: for programs that ask every error of a call."""
+        return ()
+
+    def trailing_metadata(self) -> tuple[()]:
+        """Nothing: for programs that ask every error of a call."""
+        return ()
+
+    def debug_error_string(self) -> str:
+        """The same as the message."""
+        return self.message

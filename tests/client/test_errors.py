@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import re
 
 import grpc
@@ -100,3 +102,21 @@ def test_a_stream_error_has_a_status() -> None:
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert error.details() == "no such flow"
     assert str(error) == "INVALID_ARGUMENT: no such flow"
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))]
+)
+def test_a_stream_error_can_be_copied(copied) -> None:
+    """Other processes, and pools of them, hand errors on as pickles."""
+    twin = copied(errors.IngestionStreamError(grpc.StatusCode.UNAVAILABLE, "gone"))
+    assert type(twin) is errors.IngestionStreamError
+    assert (twin.code(), twin.details()) == (grpc.StatusCode.UNAVAILABLE, "gone")
+    assert str(twin) == "UNAVAILABLE: gone"
+
+
+def test_a_stream_error_answers_what_grpcs_errors_do() -> None:
+    """Programs that log every error of a call find the methods that they call."""
+    error = errors.IngestionStreamError(grpc.StatusCode.UNAVAILABLE, "gone")
+    assert error.initial_metadata() == error.trailing_metadata() == ()
+    assert error.debug_error_string() == "UNAVAILABLE: gone"
