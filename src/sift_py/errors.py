@@ -6,7 +6,7 @@ SiftError
 │   ├── TelemetryConfigValidationError    a telemetry config contradicts itself
 │   ├── YamlConfigError                   a YAML file is not a telemetry config
 │   ├── RuleConfigError (ValueError)      a rule's expression or action can't be used
-│   └── ChannelUriError (ValueError)      a URI, or its use_ssl, makes no sense
+│   └── ChannelUriError (ValueError)      a channel's URI, use_ssl, key or metadata makes no sense
 ├── IngestionValidationError (ValueError)  data or a flow does not fit the ingestion config
 ├── IngestionServiceManagerError (KeyError) no ingestion service of that name
 ├── RulesRejectedError                  the server refused the rules
@@ -78,7 +78,7 @@ class RuleConfigError(SiftConfigError, ValueError):
 
 
 class ChannelUriError(SiftConfigError, ValueError):
-    """The URI of a `SiftChannelConfig`, or its `use_ssl`, makes no sense."""
+    """A `SiftChannelConfig` can't be used: its URI, `use_ssl`, `apikey` or `metadata`."""
 
 
 class IngestionValidationError(SiftError, ValueError):

@@ -101,6 +101,49 @@ def test_a_missing_key_is_named(missing):
         use_sift_channel(config)
 
 
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("secret\n", "not printable ASCII"),
+        ("secret\0", "not printable ASCII"),
+        ("secrét", "not printable ASCII"),
+        (b"secret", "must be a string, not bytes"),
+        (None, "must be a string, not NoneType"),
+    ],
+)
+def test_a_key_that_cannot_be_sent_is_refused(key, reason):
+    """When the channel is opened, and without the key in the message."""
+    with pytest.raises(ChannelUriError, match=f"the apikey.*{reason}") as error:
+        use_sift_channel({"uri": "http://localhost:1", "apikey": key})
+    assert "secr" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("x-team", "secret\r", "the metadata 'x-team'.*not printable ASCII"),
+        ("x-team", 5, "the metadata 'x-team' must be a string, not int"),
+        ("x team", "secret", "the metadata name 'x team' can't be sent"),
+        ("", "secret", "the metadata name '' can't be sent"),
+        ("x-team\n", "secret", "the metadata name"),
+        ("X-Team-Bin", "secret", "'-bin' at the end"),
+    ],
+)
+def test_metadata_that_cannot_be_sent_is_refused(name, value, reason):
+    """By name; a value may be a secret, too."""
+    with pytest.raises(ChannelUriError, match=reason) as error:
+        use_sift_channel({"uri": "http://localhost:1", "apikey": "a", "metadata": {name: value}})
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("use_ssl", ["false", 0, None])
+@pytest.mark.parametrize("open_channel", [use_sift_channel, _use_insecure_sift_channel])
+def test_use_ssl_is_a_bool(open_channel, use_ssl):
+    """What comes from a file or the environment as a string is not guessed at."""
+    with pytest.raises(ChannelUriError, match=f"use_ssl is {use_ssl!r}"):
+        open_channel({"uri": "localhost:1", "apikey": "key", "use_ssl": use_ssl})
+
+
 def test_an_empty_key_is_sent_as_it_is(server):
     """Whether a key is good is the server's to say."""
     with (

@@ -12,11 +12,12 @@ Example:
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict
 
 import grpc
 
-from sift_py.errors import EmbeddedServerError
+from sift_py.errors import ChannelUriError, EmbeddedServerError
 from sift_py.grpc._channel import TargetChannel
 from sift_py.grpc._interceptors import Metadata, MetadataInterceptor
 from sift_py.grpc._target import ChannelTarget, embedded_path, parse_target
@@ -31,6 +32,11 @@ KEEPALIVE_TIMEOUT_MS = 20_000
 RECEIVE_MESSAGE_BYTES_MAX = 50 * 1024 * 1024
 """Flow listings of large configs outgrow gRPC's own 4 MiB."""
 
+# https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Custom-Metadata"
+_METADATA_NAME = re.compile(r"[0-9a-z_.-]+")
+_METADATA_VALUE = re.compile(r"[ -~]*")
+_BINARY_SUFFIX = "-bin"
+
 SiftChannel: TypeAlias = grpc.Channel
 """What every service takes. Any `grpc.Channel` will do; `use_sift_channel` makes one."""
 
@@ -41,9 +47,9 @@ class SiftChannelConfig(TypedDict):
     Attributes:
         uri: `HOST` or `HOST:PORT` (TLS), `https://HOST:PORT` (TLS), `http://HOST:PORT` (plaintext),
             or `embedded:PATH`: a server in this process, on the folder `PATH`.
-        apikey: The API key. Needed, except for `embedded:PATH`.
+        apikey: The API key: printable ASCII. Needed, except for `embedded:PATH`.
         use_ssl: TLS or plaintext for a URI without scheme; TLS when left out.
-        metadata: More metadata for every call, names in any case.
+        metadata: More metadata for every call: names in any case, values of printable ASCII.
     """
 
     uri: str
@@ -69,7 +75,8 @@ def use_sift_channel(config: SiftChannelConfig) -> SiftChannel:
 
     Raises:
         KeyError: `uri` or `apikey` is missing.
-        ChannelUriError: The URI makes no sense, or `use_ssl` contradicts it.
+        ChannelUriError: The URI makes no sense, `use_ssl` contradicts it or is not a bool, or the
+            key or the metadata can't be sent. The message never has the key in it.
         EmbeddedServerError: The embedded server is not installed or can't start.
     """
     return _open(config, config.get("use_ssl"))
@@ -82,6 +89,9 @@ def _use_insecure_sift_channel(config: SiftChannelConfig) -> SiftChannel:
 
 def _open(config: SiftChannelConfig, use_ssl: bool | None) -> TargetChannel:
     uri = config["uri"]
+    if "use_ssl" in config and not isinstance(use_ssl, bool):
+        # A string such as "false" would count as true.
+        raise ChannelUriError(f"use_ssl is {use_ssl!r}: set True or False, or leave it out.")
     path = embedded_path(uri, use_ssl=use_ssl)
     if path is None:
         target = parse_target(uri, use_ssl=use_ssl)
@@ -92,9 +102,30 @@ def _open(config: SiftChannelConfig, use_ssl: bool | None) -> TargetChannel:
 
 
 def _metadata(config: SiftChannelConfig, api_key: str) -> Metadata:
+    _check_value("the apikey", api_key)
     extra: Mapping[str, str] = config.get("metadata", {})
-    entries = {name.lower(): value for name, value in extra.items()}
+    entries: dict[str, str] = {}
+    for name, value in extra.items():
+        lower_name = name.lower()
+        if not _METADATA_NAME.fullmatch(lower_name) or lower_name.endswith(_BINARY_SUFFIX):
+            raise ChannelUriError(
+                f"the metadata name {name!r} can't be sent: use ASCII letters, digits, '-', '_' and"
+                f" '.', and no {_BINARY_SUFFIX!r} at the end, which stands for bytes."
+            )
+        _check_value(f"the metadata {name!r}", value)
+        entries[lower_name] = value
     return tuple({**entries, "authorization": f"Bearer {api_key}"}.items())
+
+
+def _check_value(what: str, value: object) -> None:
+    """Check what a transport would refuse with the value, perhaps a secret, in its words."""
+    if not isinstance(value, str):
+        raise ChannelUriError(f"{what} must be a string, not {type(value).__name__}.")
+    if not _METADATA_VALUE.fullmatch(value):
+        raise ChannelUriError(
+            f"{what} can't be sent: it has a character that is not printable ASCII. Was a line"
+            " break read with it? Strip it."
+        )
 
 
 def _connect(
