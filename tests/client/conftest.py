@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sift_py.grpc.transport import SiftChannelConfig, use_sift_channel
+from support.certificates import make_certificate
 from support.recording_server import API_KEY, RecordingServer
 
 if TYPE_CHECKING:
@@ -36,15 +35,10 @@ def channel(server: RecordingServer) -> Iterator[SiftChannel]:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A key and a self-signed certificate for 127.0.0.1."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl to make a certificate")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-        f" -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext basicConstraints=CA:FALSE"
-        f" -keyout {key} -out {certificate}",
-        shell=True,
-        check=True,
-        capture_output=True,
-    )
-    return key, certificate
+    return make_certificate(tmp_path / "key.pem", tmp_path / "certificate.pem", is_authority=False)
+
+
+@pytest.fixture
+def authority_certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """The same, of an authority: what `openssl req -x509` makes when it is told nothing."""
+    return make_certificate(tmp_path / "key.pem", tmp_path / "certificate.pem", is_authority=True)

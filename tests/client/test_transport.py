@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import grpc
 import pytest
@@ -17,6 +18,7 @@ from sift_py.grpc.transport import (
     _use_insecure_sift_channel,
     use_sift_channel,
 )
+from support.certificates import make_certificate
 from support.recording_server import API_KEY, RecordingServer
 
 
@@ -74,6 +76,44 @@ with use_sift_channel({"uri": sys.argv[1], "apikey": sys.argv[2]}) as channel:
     print(ping_pb2_grpc.PingServiceStub(channel).Ping(ping_pb2.PingRequest(), timeout=30).response)
 """
 
+ROWS = """
+import logging, sys
+from sift_py.grpc.transport import use_sift_channel
+from sift_py.ingestion.service import IngestionService
+from support.telemetry_configs import log_row, telemetry_config
+logging.basicConfig(format="%(levelname)s %(message)s")
+config = {"uri": sys.argv[1], "apikey": sys.argv[2]}
+with use_sift_channel(config) as channel:
+    for word in ("one", "two"):
+        IngestionService(channel, telemetry_config()).try_ingest_flows(log_row(word), log_row("x"))
+"""
+STRANGER = """
+import logging, sys
+import grpc
+from sift_py.grpc.transport import use_sift_channel
+from sift_py.ingestion._internal.streams import streams_of
+logging.basicConfig(format="%(levelname)s %(message)s")
+with use_sift_channel({"uri": sys.argv[1], "apikey": sys.argv[2]}) as channel:
+    try:
+        streams_of(channel).send([])
+    except grpc.RpcError as error:
+        print(error.code().name, error.details())
+"""
+
+
+def run_with_roots(program, uri, roots):
+    """In a process of its own: gRPC reads the trusted certificates once."""
+    return subprocess.run(
+        [sys.executable, "-c", program, uri, API_KEY],
+        env={
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(roots),
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
 
 @pytest.mark.parametrize("scheme", ["", "https://"])
 def test_tls_is_the_default(certificate, scheme):
@@ -81,15 +121,36 @@ def test_tls_is_the_default(certificate, scheme):
     key, chain = certificate
     credentials = grpc.ssl_server_credentials([(key.read_bytes(), chain.read_bytes())])
     with RecordingServer(credentials) as server:
-        # In a process of its own: gRPC reads the trusted certificates once.
-        done = subprocess.run(
-            [sys.executable, "-c", PING, scheme + server.address, API_KEY],
-            env={"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(chain)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_with_roots(PING, scheme + server.address, chain)
     assert done.stdout == "pong\n", done.stderr
+
+
+def test_a_certificate_that_only_grpc_takes_is_used_with_grpc(authority_certificate):
+    """Rows go the slower way, each once, and the log says so once for a channel."""
+    key, chain = authority_certificate
+    credentials = grpc.ssl_server_credentials([(key.read_bytes(), chain.read_bytes())])
+    with RecordingServer(credentials) as server:
+        done = run_with_roots(ROWS, f"https://{server.address}", chain)
+    assert done.returncode == 0, done.stderr
+    words = [[request.channel_values[0].string for request in one] for one in server.streams]
+    assert words == [["one", "x"], ["two", "x"]]
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("WARNING")]
+    assert len(warnings) == 1
+    assert "CaUsedAsEndEntity" in warnings[0]
+
+
+def test_a_certificate_that_nobody_trusts_is_refused(certificate, tmp_path):
+    """By gRPC, too, whose words the caller gets: nothing is sent to a stranger."""
+    key, chain = certificate
+    other_roots = tmp_path / "other.pem"
+    make_certificate(tmp_path / "other_key.pem", other_roots, is_authority=True)
+    credentials = grpc.ssl_server_credentials([(key.read_bytes(), chain.read_bytes())])
+    with RecordingServer(credentials) as server:
+        done = run_with_roots(STRANGER, f"https://{server.address}", other_roots)
+    assert done.stdout.startswith("UNAVAILABLE ")
+    assert "CERTIFICATE_VERIFY_FAILED" in done.stdout
+    assert "WARNING" not in done.stderr
+    assert server.calls == []
 
 
 @pytest.mark.parametrize("missing", ["uri", "apikey"])

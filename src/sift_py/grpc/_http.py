@@ -54,6 +54,13 @@ _NO_PROXY = Proxy("http://localhost", scheme="https")
 """Given to plaintext transports: a rule that never applies keeps those of the environment out."""
 
 
+class CertificateRefusedError(IngestionStreamError):
+    """The server's certificate is not good enough for this transport. Nothing was sent.
+
+    It is stricter than gRPC's: it refuses a certificate of an authority as a server's own.
+    """
+
+
 class HttpStreams:
     """Client-streaming calls to one server. Safe from many threads.
 
@@ -85,6 +92,7 @@ class HttpStreams:
         self._state = threading.Condition()
         self._callers = 0
         self._closed = False
+        self._refusal: CertificateRefusedError | None = None
 
     def send(self, method: str, chunks: Iterable[bytes]) -> None:
         """Make a call whose response says nothing, and wait for its end.
@@ -94,6 +102,7 @@ class HttpStreams:
             chunks: The body: any number of whole frames each.
 
         Raises:
+            CertificateRefusedError: The chunks were not touched, and can be sent in another way.
             IngestionStreamError: The call ended with a status other than OK, or the server can't be
                 reached or stopped answering (`UNAVAILABLE`). Some of the messages may have been
                 taken.
@@ -108,6 +117,8 @@ class HttpStreams:
         with self._state:
             if self._closed:
                 raise ServiceClosedError("the channel is closed; open a new one.")
+            if self._refusal is not None:
+                raise CertificateRefusedError(self._refusal.code(), self._refusal.details())
             self._callers += 1
         try:
             # Held here and not where the call is made, which a dead connection may never leave.
@@ -200,7 +211,9 @@ class HttpStreams:
                 text = response.headers.get("grpc-message") or response.trailers.get("grpc-message")
                 http_status = response.status
         except ConnectionError as error:
-            raise IngestionStreamError(
+            refused = "certificate" in str(error) and not body.started
+            error_class = CertificateRefusedError if refused else IngestionStreamError
+            raise error_class(
                 grpc.StatusCode.UNAVAILABLE, f"{self._origin} can't be reached: {error}"
             ) from error
         except Exception as error:  # the library documents many, and Rust may raise others
@@ -218,6 +231,13 @@ class HttpStreams:
         code = _CODES.get(int(status) if status.isdecimal() else -1, grpc.StatusCode.UNKNOWN)
         if code is not grpc.StatusCode.OK:
             raise IngestionStreamError(code, unquote(text or ""))
+
+    def give_up(self, refusal: CertificateRefusedError) -> bool:
+        """Refuse every call from now on, for that reason; False if that is so already."""
+        with self._state:
+            first = self._refusal is None
+            self._refusal = refusal
+            return first
 
     def close(self) -> None:
         """Let running calls end, but those that were broken off, and close the connections."""
@@ -252,18 +272,21 @@ class Body:
     and the server's otherwise.
 
     Attributes:
+        started: Whether a chunk was asked for.
         error: What iterating over the chunks raised.
     """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
         self._stopped = False
+        self.started = False
         self.error: BaseException | None = None
         self._given_s: float | None = time.monotonic()
         """When the server's turn began; None while it is the caller's."""
 
     def __iter__(self) -> Iterator[bytes]:
         try:
+            self.started = True
             self._given_s = None
             for chunk in self._chunks:
                 self._check()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
 
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamResponse
 from sift_py.grpc._channel import TargetChannel
-from sift_py.grpc._http import Body
+from sift_py.grpc._http import Body, CertificateRefusedError
 from sift_wire.messages import PREFIX_BYTES
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from sift_py.grpc.transport import SiftChannel
 
 METHOD = "/sift.ingest.v1.IngestService/IngestWithConfigDataStream"
+_logger = logging.getLogger(__name__)
+
 CHUNK_BYTES = 256 * 1024
 """Frames are put together to chunks of about this size."""
 
@@ -39,8 +42,8 @@ class IngestStreams(Protocol):
 def streams_of(channel: SiftChannel) -> IngestStreams:
     """Return the fastest way to the server that a channel leads to.
 
-    A channel of `use_sift_channel` tells its address: frames go there as bytes. Any other channel
-    is used as it is, a message at a time.
+    A channel of `use_sift_channel` tells its address: frames go there as bytes, unless only gRPC
+    takes the server's certificate. Any other channel is used as it is, a message at a time.
     """
     if isinstance(channel, TargetChannel):
         return _ByteStreams(channel)
@@ -65,9 +68,25 @@ def chunks_of(frames: Iterable[bytes]) -> Iterator[bytes]:
 class _ByteStreams:
     def __init__(self, channel: TargetChannel) -> None:
         self._channel = channel
+        self._messages = _MessageStreams(channel)
 
     def send(self, chunks: Iterable[bytes]) -> None:
-        self._channel.streams().send(METHOD, chunks)
+        streams = self._channel.streams()
+        try:
+            streams.send(METHOD, chunks)
+        except CertificateRefusedError as error:
+            refusal = error
+        else:
+            return
+        # gRPC checks the certificate by itself, and says so if it is refused there, too.
+        self._messages.send(chunks)
+        if streams.give_up(refusal):
+            _logger.warning(
+                "gRPC's own transport is used from now on, a message at a time, which is slower:"
+                " only it takes the server's certificate (%s). A certificate with"
+                " basicConstraints=CA:FALSE helps.",
+                refusal.details(),
+            )
 
 
 class _MessageStreams:
