@@ -393,6 +393,16 @@ class TestRuns:
         assert service.run_id == "run-7"
         assert "CreateRun" not in server.methods
 
+    @pytest.mark.parametrize("tags", ["abc", ["a", 5], 5])
+    def test_tags_are_a_list_of_texts(self, server, channel, tags):
+        """Or nothing is called; a text is no list of its letters."""
+        service = IngestionService(channel, telemetry_config())
+        server.calls.clear()
+        with pytest.raises(IngestionValidationError, match=r"run 'hot fire': .*'tags' must be a"):
+            service.attach_run(channel, "hot fire", tags=tags)
+        assert server.calls == []
+        assert service.run_id is None
+
     def test_a_failed_attach_changes_nothing(self, server, channel):
         """Rows stay in the run in which they were."""
         service = IngestionService(channel, telemetry_config(), run_id="run-1")

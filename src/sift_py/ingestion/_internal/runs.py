@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from sift.runs.v2.runs_pb2 import CreateRunRequest, ListRunsRequest
 from sift.runs.v2.runs_pb2_grpc import RunServiceStub
+from sift_py.errors import IngestionValidationError
 from sift_py.ingestion._internal.calls import CONTROL_CALL_TIMEOUT_S, equals_filter
+from sift_py.ingestion._internal.declared import checked_tags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +26,10 @@ def find_or_create_run(
     """Return the id of a run of that name; without one, create it.
 
     Raises:
+        IngestionValidationError: `tags` is no list of str.
         grpc.RpcError: A call failed.
     """
+    tags = checked_tags(tags, f"run '{name}'", IngestionValidationError)
     stub = RunServiceStub(channel)
     listing = ListRunsRequest(filter=equals_filter("name", name), page_size=1)
     found = stub.ListRuns(listing, timeout=CONTROL_CALL_TIMEOUT_S).runs
