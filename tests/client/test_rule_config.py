@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import celpy
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,6 +162,125 @@ def test_keys_may_be_any_text() -> None:
 def test_values_that_are_no_text(value: object, cel: str) -> None:
     """They are written as CEL has them."""
     assert interpolate("$a", a=value) == cel
+
+
+@pytest.mark.parametrize(
+    ("value", "cel"),
+    [
+        (np.bool_(True), "true"),
+        (np.int16(-5), "-5"),
+        (np.float64(0.5), "0.5"),
+        (np.float32(0.25), "0.25"),
+        (np.str_("a"), '"a"'),
+        ([np.bool_(False), "a", True, None], '[false, "a", true, null]'),
+        (2**64 - 1, "18446744073709551615"),
+        (1e300, "1e+300"),
+    ],
+)
+def test_values_of_numpy_and_in_lists(value: object, cel: str) -> None:
+    """They are what they would be as values of Python, alone."""
+    assert interpolate("$a", a=value) == cel
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("-inf"),
+        np.float32("inf"),
+        2**64,
+        b"bytes",
+        {"a": 1},
+        object(),
+        Decimal(1),
+        datetime(2024, 1, 1, tzinfo=UTC),
+        np.datetime64("2024-01-01"),
+        np.array([1, 2]),
+        "\ud800",
+        [1, float("nan")],
+    ],
+)
+def test_values_that_have_no_literal_are_refused(value: object) -> None:
+    """The message names rule and placeholder, and shows the value."""
+    with pytest.raises(RuleConfigError) as refused:
+        make_rule("$1 > $limit", sub_expressions={"$limit": value})
+    start = f"Rule 'overspeed': the sub-expression '$limit' can't be {value!r}, a "
+    assert refused.value.message.startswith(start)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"$a"',
+        "'$a'",
+        r'"\"$a"',
+        r"'\\' + '$a'",
+        '"""say "$a" """',
+        "'''it's $a'''",
+        r'r"\" + "$a"',
+        "br'$a'",
+        '"it\'s $a"',
+        "$1 // it's $a",
+    ],
+)
+def test_texts_of_the_expression_are_left_alone(text: str) -> None:
+    """In quotes of every kind, and in comments; beside them placeholders are filled in."""
+    assert interpolate(f"$a == {text}", a=5) == f"5 == {text}"
+    assert make_rule(text).expression == text
+    with pytest.raises(
+        RuleConfigError, match=r"find the sub-expression '\$a' .* outside of quotes"
+    ):
+        interpolate(text, a=5)
+
+
+def test_names_that_stand_for_nothing_are_refused() -> None:
+    """A name that was misspelled, or not filled in; channel references may have names too."""
+    message = r"Rule 'overspeed': '\$limt' in the expression .* neither a channel reference nor"
+    with pytest.raises(RuleConfigError, match=message):
+        make_rule("$1 > $limt")
+    with pytest.raises(RuleConfigError, match=message):
+        make_rule("$1 > $limt + $limit", sub_expressions={"$limit": 5})
+    reference = {"channel_reference": "$speed", "channel_config": VELOCITY}
+    rule = make_rule("$speed > 5", channel_references=[reference])
+    assert rule.expression == "$speed > 5"
+    # What is filled in is a text.
+    assert make_rule("$1 == $word", sub_expressions={"$word": "$x"}).expression == '$1 == "$x"'
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"expression": 5}, "the expression must be a str of Unicode, got 5."),
+        ({"sub_expressions": [{"$a": 1}]}, "sub_expressions must be a dict, such as"),
+        ({"sub_expressions": {5: 1}}, "a sub-expression's name must be a str, got 5."),
+        ({"channel_references": ["$1"]}, "a channel reference must be a dict, got '$1'."),
+    ],
+)
+def test_arguments_of_another_type_are_named(changes: dict[str, Any], message: str) -> None:
+    """With the name of the rule."""
+    with pytest.raises(RuleConfigError) as refused:
+        make_rule(**{"expression": "$1 > 5", **changes})
+    assert refused.value.message.startswith(f"Rule 'overspeed': {message}")
+
+
+@pytest.mark.parametrize(
+    "action_class", [RuleActionCreateDataReviewAnnotation, RuleActionCreatePhaseAnnotation]
+)
+def test_tags_of_an_action_are_a_list_of_texts(action_class: Any) -> None:
+    """A text is no list of its letters."""
+    name = action_class.__name__
+    with pytest.raises(RuleConfigError) as refused:
+        action_class(tags="abc")
+    assert (
+        refused.value.message == f"{name}: 'tags' must be a list of str, got 'abc': write ['abc']."
+    )
+    with pytest.raises(RuleConfigError, match=f"{name}: each of 'tags' must be .*, got 5"):
+        action_class(tags=["a", 5])
+    with pytest.raises(RuleConfigError, match=f"{name}: 'tags' must be a list of str, got 5"):
+        action_class(tags=5)
+    tags = ["a"]
+    assert action_class(tags=tags).tags is tags
+    assert action_class(tags=("a", "b")).tags == ["a", "b"]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

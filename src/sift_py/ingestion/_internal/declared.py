@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from operator import index
 from typing import TYPE_CHECKING
 
-from sift_py.errors import TelemetryConfigValidationError
+from sift_py.errors import SiftError, TelemetryConfigValidationError
 from sift_py.ingestion._internal.shown import shown_plain
 from sift_py.ingestion.channel import (
     ChannelBitFieldElement,
@@ -34,21 +34,25 @@ def check_flow(flow: FlowConfig) -> None:
         _check_channel(channel, f"flow '{flow.name}'")
 
 
-def checked_tags(tags: Iterable[str] | None) -> list[str] | None:
+def checked_tags(
+    tags: Iterable[str] | None, where: str, error_class: type[SiftError]
+) -> list[str] | None:
     """Return tags as a list: the same one, if they are one.
 
     Raises:
-        ValueError: They are something else, a text for example; says what.
+        SiftError: One of that class; they are something else, a text for example.
     """
     if tags is None:
         return None
     if isinstance(tags, str | bytes | Mapping) or not isinstance(tags, Iterable):
         hint = f": write [{shown_plain(tags)}]" if isinstance(tags, str) else ""
-        raise ValueError(f"'tags' must be a list of str, got {shown_plain(tags)}{hint}.")
+        raise error_class(f"{where}: 'tags' must be a list of str, got {shown_plain(tags)}{hint}.")
     listed = tags if isinstance(tags, list) else list(tags)
     for tag in listed:
         if not isinstance(tag, str) or not is_unicode(tag):
-            raise ValueError(f"each of 'tags' must be a str of Unicode, got {shown_plain(tag)}.")
+            raise error_class(
+                f"{where}: each of 'tags' must be a str of Unicode, got {shown_plain(tag)}."
+            )
     return listed
 
 

@@ -131,7 +131,7 @@ class TelemetryConfig:
     def try_from_yaml(
         cls,
         path: str | PathLike[str],
-        named_expression_modules: Iterable[str | PathLike[str]] | None = None,
+        named_expression_modules: str | PathLike[str] | Iterable[str | PathLike[str]] | None = None,
     ) -> Self:
         """Read a telemetry config from a YAML file.
 
@@ -139,13 +139,13 @@ class TelemetryConfig:
 
         Args:
             path: The file.
-            named_expression_modules: Files of named expressions that its rules may use.
+            named_expression_modules: Files of named expressions that its rules may use, or one.
 
         Raises:
             YamlConfigError: A file is not what it should be.
             TelemetryConfigValidationError: A rule uses a named expression that is in none of the
                 modules, or names that must be unique are not.
-            RuleConfigError: A sub-expression does not fit its named expression.
+            RuleConfigError: A sub-expression does not fit its expression, or is missing.
             OSError: A file can't be read.
         """
         spec = read_and_validate(path)

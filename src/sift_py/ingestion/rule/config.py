@@ -21,8 +21,6 @@ Example:
 
 from __future__ import annotations
 
-import json
-import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import Enum
@@ -31,7 +29,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 from sift.annotations.v1 import annotations_pb2 as annotations_pb
 from sift.rules.v1 import rules_pb2 as rules_pb
 from sift_py.errors import RuleConfigError
+from sift_py.ingestion._internal.declared import checked_tags
+from sift_py.ingestion._internal.shown import shown_plain
 from sift_py.ingestion.channel import channel_fqn
+from sift_py.ingestion.rule._sub_expressions import fill_in, refuse_left_over
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,10 +156,16 @@ class RuleActionCreateDataReviewAnnotation(RuleAction):
     Attributes:
         assignee: E-mail address of that person.
         tags: Names of tags for the annotation.
+
+    Raises:
+        RuleConfigError: `tags` is no list of str.
     """
 
     assignee: str | None = None
     tags: list[str] | None = field(default=None, hash=False)
+
+    def __post_init__(self) -> None:
+        self.tags = checked_tags(self.tags, type(self).__name__, RuleConfigError)
 
     def kind(self) -> RuleActionKind:
         """Return `RuleActionKind.ANNOTATION`."""
@@ -171,9 +178,15 @@ class RuleActionCreatePhaseAnnotation(RuleAction):
 
     Attributes:
         tags: Names of tags for the annotation.
+
+    Raises:
+        RuleConfigError: `tags` is no list of str.
     """
 
     tags: list[str] | None = field(default=None, hash=False)
+
+    def __post_init__(self) -> None:
+        self.tags = checked_tags(self.tags, type(self).__name__, RuleConfigError)
 
     def kind(self) -> RuleActionKind:
         """Return `RuleActionKind.ANNOTATION`."""
@@ -222,15 +235,18 @@ class RuleConfig:
 
         Raises:
             RuleConfigError: A sub-expression is not in the expression, or has the name of a
-                channel reference; or a channel reference names no channel.
+                channel reference, or its value can't be in CEL; a channel reference names no
+                channel; or a name such as `$limit` in the expression is none of either.
         """
         self.name = name
         self.description = description
         self.action = action
         try:
             self.channel_references = [_resolve(reference) for reference in channel_references]
-            _refuse_shared_names(self.channel_references, sub_expressions or {})
             self.expression = self.interpolate_sub_expressions(expression, sub_expressions or {})
+            _refuse_shared_names(self.channel_references, sub_expressions or {})
+            names = {reference["channel_reference"] for reference in self.channel_references}
+            refuse_left_over(self.expression, names)
         except RuleConfigError as error:
             raise RuleConfigError(f"Rule '{name}': {error}") from None
 
@@ -267,15 +283,17 @@ class RuleConfig:
         r"""Return an expression with its sub-expressions filled in.
 
         A string becomes a CEL string literal, quoted and escaped; a bool and None become `true`,
-        `false` and `null`; anything else is written as `str` has it. All are filled in at once, so
-        that a value which looks like a placeholder stays what it is, and only whole names are:
-        `$a` is not in `$abc`. A placeholder stands for all of a literal; don't write quotes around
-        it.
+        `false` and `null`; integers of 64 bits, finite floats, NumPy's scalars of those, and lists
+        of all of them are taken too. All are filled in at once, so that a value which looks like a
+        placeholder stays what it is, and only whole names are: `$a` is not in `$abc`. A placeholder
+        stands for all of a literal: inside quotes, and in comments, it is text and left alone.
 
-        The published client did not escape, wrote `True`, and replaced `$a` inside `$abc`.
+        The published client did not escape, wrote `True`, and replaced `$a` inside `$abc` and
+        inside quotes.
 
         Raises:
-            RuleConfigError: A sub-expression is not in the expression.
+            RuleConfigError: A sub-expression is not in the expression, or its value is no such
+                value.
 
         Example:
             ```python
@@ -285,27 +303,15 @@ class RuleConfig:
             'contains($1, "say \\"hi\\"") && $2 > 5'
             ```
         """
-        for placeholder in sub_expressions:
-            if not placeholder or not re.search(_whole_name(placeholder), expression, re.ASCII):
-                raise RuleConfigError(
-                    f"Couldn't find the sub-expression '{placeholder}' in the expression"
-                    f" '{expression}'; use it there or remove it."
-                )
-        if not sub_expressions:
-            return expression
-        longest_first = sorted(sub_expressions, key=len, reverse=True)
-        return re.sub(
-            "|".join(map(_whole_name, longest_first)),
-            lambda found: _to_cel(sub_expressions[found[0]]),
-            expression,
-            flags=re.ASCII,
-        )
+        return fill_in(expression, sub_expressions)
 
 
 def _resolve(
     reference: ExpressionChannelReference | ExpressionChannelReferenceChannelConfig,
 ) -> ExpressionChannelReference:
     """Name the channel of a reference."""
+    if not isinstance(reference, dict):
+        raise RuleConfigError(f"a channel reference must be a dict, got {shown_plain(reference)}.")
     either = cast("dict[str, Any]", reference)
     try:
         config = either.get("channel_config")
@@ -330,17 +336,3 @@ def _refuse_shared_names(
                 f"'{reference['channel_reference']}' is both a channel reference, to"
                 f" '{reference['channel_identifier']}', and a sub-expression; rename the latter."
             )
-
-
-def _whole_name(placeholder: str) -> str:
-    """Pattern of a placeholder where it is not a part of a longer name."""
-    before = r"(?<![\w$])" if re.match(r"\w", placeholder, re.ASCII) else ""
-    after = r"(?!\w)" if re.search(r"\w\Z", placeholder, re.ASCII) else ""
-    return before + re.escape(placeholder) + after
-
-
-def _to_cel(value: object) -> str:
-    if value is None or isinstance(value, str | bool):
-        # Every escape of a JSON string is one of CEL.
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)

@@ -71,6 +71,6 @@ TelemetryConfig.try_from_yaml(Path("telemetry.yml"), [Path("expressions.yml")])
 ```
 
 Data types are `double`, `string`, `enum`, `bit_field`, `bool`, `float`, `int32`, `int64`, `uint32`
-and `uint64`. Values of `sub_expressions` become CEL: a text is quoted. Keys that are not known are
-ignored.
+and `uint64`. `sub_expressions` fill in the placeholders of any expression, named or written out;
+their values become CEL: a text is quoted. Keys that are not known are ignored.
 """

@@ -45,10 +45,9 @@ def rule_from_yaml(spec: RuleYamlSpec, named_expressions: Mapping[str, str]) -> 
 
     Raises:
         TelemetryConfigValidationError: The named expression is not among those given.
-        RuleConfigError: A sub-expression does not fit the named expression.
+        RuleConfigError: A sub-expression does not fit the expression, or is missing.
     """
     expression = spec["expression"]
-    sub_expressions: dict[str, Any] = {}
     if not isinstance(expression, str):
         name = expression["name"]
         if name not in named_expressions:
@@ -57,8 +56,9 @@ def rule_from_yaml(spec: RuleYamlSpec, named_expressions: Mapping[str, str]) -> 
                 " that the module which has it was loaded in."
             )
         expression = named_expressions[name]
-        for some in spec.get("sub_expressions") or []:
-            sub_expressions.update(some)
+    sub_expressions: dict[str, Any] = {}
+    for some in spec.get("sub_expressions") or []:
+        sub_expressions.update(some)
     return RuleConfig(
         name=spec["name"],
         description=spec.get("description") or "",

@@ -18,6 +18,7 @@ flows:
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +28,6 @@ from sift_py.ingestion.config.yaml.spec import TelemetryConfigYamlSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from os import PathLike
 
 __all__ = ["load_named_expression_modules", "read_and_validate"]
 
@@ -54,13 +54,19 @@ def read_and_validate(path: str | PathLike[str]) -> TelemetryConfigYamlSpec:
     return cast("TelemetryConfigYamlSpec", content)
 
 
-def load_named_expression_modules(paths: Iterable[str | PathLike[str]]) -> dict[str, str]:
+def load_named_expression_modules(
+    paths: str | PathLike[str] | Iterable[str | PathLike[str]],
+) -> dict[str, str]:
     """Read modules of named expressions, mappings of name to expression, into one mapping.
+
+    The path of a single module may be given as it is.
 
     Raises:
         YamlConfigError: A file is not such a module, or two have an expression of the same name.
         OSError: A file can't be read.
     """
+    if isinstance(paths, str | PathLike):
+        paths = [paths]
     expressions: dict[str, str] = {}
     for path in paths:
         module = _read_mapping(path, "named expressions, such as 'is_hot: $1 > $limit'")

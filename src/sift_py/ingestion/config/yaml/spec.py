@@ -8,6 +8,7 @@ that is not required may also be null.
 # Annotations stay values here: TypedDict needs them to see NotRequired.
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
+from sift_py.errors import YamlConfigError
 from sift_py.ingestion.config.yaml._check import KeyPattern, OnlyWithDataType
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "NamedExpressionYamlSpec",
     "RuleYamlSpec",
     "TelemetryConfigYamlSpec",
+    "YamlConfigError",
 ]
 
 ChannelDataTypeYamlSpec: TypeAlias = Literal[
@@ -103,8 +105,9 @@ class RuleYamlSpec(TypedDict):
         assignee: Who reviews; only for `type: review`.
         tags: Names of tags.
         channel_references: What `$1`, `$2` and so on stand for.
-        sub_expressions: What the placeholders of a named expression stand for, such as `$limit` or
-            `$limit2`. An expression that is written out takes none: they are ignored there.
+        sub_expressions: What the placeholders of the expression stand for, such as `$limit` or
+            `$limit2`; of a named one, or of one that is written out. The published client ignores
+            them for the latter, and sends the placeholders to the server.
     """
 
     name: str
@@ -112,7 +115,7 @@ class RuleYamlSpec(TypedDict):
     expression: str | NamedExpressionYamlSpec
     type: Literal["review", "phase"]
     assignee: NotRequired[str]
-    tags: NotRequired[list[Any]]
+    tags: NotRequired[list[str]]
     channel_references: NotRequired[
         list[
             Annotated[
