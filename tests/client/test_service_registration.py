@@ -8,7 +8,12 @@ import grpc
 import pytest
 
 from sift.ingestion_configs.v1.ingestion_configs_pb2 import FlowConfig as FlowConfigPb
-from sift_py.errors import IngestionValidationError, RulesRejectedError, SiftError
+from sift_py.errors import (
+    IngestionValidationError,
+    RulesRejectedError,
+    SiftError,
+    TelemetryConfigValidationError,
+)
 from sift_py.ingestion.channel import (
     ChannelConfig,
     ChannelDataType,
@@ -365,6 +370,15 @@ class TestFlowsOnTheFly:
         assert not failures
         assert len(service.flow_configs_by_name) == 18
         assert {row.flow for row in server.rows} >= {f"flow-{number}" for number in range(16)}
+
+
+def test_a_flow_that_is_no_valid_one_is_not_created(server, channel):
+    """Nothing is called; the message is that of a telemetry config."""
+    service = IngestionService(channel, telemetry_config())
+    server.calls.clear()
+    with pytest.raises(TelemetryConfigValidationError, match=r"'late', channel 'a': .*\.DOUBLE"):
+        service.create_flow(FlowConfig("late", [ChannelConfig("a", "double")]))
+    assert server.calls == []
 
 
 class TestRuns:
