@@ -23,8 +23,6 @@ from sift_wire.frames import Frames
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     LayoutOf = Callable[[str, str], FlowLayout]
 
 _NANOS_MAX = 999_999_999
@@ -142,15 +140,16 @@ def _decode(frames: Frames, layout_of: LayoutOf) -> tuple[list[DecodedBatch], li
         for config_start, config_end, flow_start, flow_end, run_start, run_end in firsts
     ]
     layouts = [_known_layout(layout_of, config, flow) for config, flow, _ in names]
-    groups = _plan_groups(scan, group_of, layouts)
-    n_cells, n_rows, n_heap = _totals(groups, scan, group_of, layouts)
+    groups = np.zeros((len(layouts), kernels.GROUP_COLUMNS), np.int64)
+    groups[:, kernels.CHANNELS] = [-1 if one is None else len(one.data_types) for one in layouts]
+    fields = np.frombuffer(
+        b"".join([layout.value_fields for layout in layouts if layout is not None]), np.uint8
+    )
+    n_cells, n_rows, n_heap = kernels.plan_groups(scan, group_of, fields, groups)
     words = np.empty(n_cells, np.uint64)
     present = np.ones(n_cells, np.bool_)
     timestamps_ns = np.empty(n_rows, np.int64)
     heap = np.empty(n_heap, np.uint8)
-    fields = np.frombuffer(
-        b"".join(layout.value_fields for layout in layouts if layout is not None), np.uint8
-    )
     kernels.fill_columns(data, scan, group_of, groups, fields, timestamps_ns, words, present, heap)
 
     batches = []
@@ -158,25 +157,21 @@ def _decode(frames: Frames, layout_of: LayoutOf) -> tuple[list[DecodedBatch], li
         rows = group[kernels.ROWS]
         if layout is None or not rows:
             continue
-        channels, rows_max = group[kernels.CHANNELS], group[kernels.ROWS_MAX]
-        cells = slice(group[kernels.CELLS_START], group[kernels.CELLS_START] + channels * rows_max)
-        first_row = group[kernels.ROWS_START]
+        shape = group[kernels.CHANNELS], group[kernels.ROWS_MAX]
+        first_cell, first_row = group[kernels.CELLS_START], group[kernels.ROWS_START]
+        cells = slice(first_cell, first_cell + shape[0] * shape[1])
+        own_words = words[cells].reshape(shape)
+        own_present = present[cells].reshape(shape)
+        if rows < shape[1]:
+            own_words, own_present = own_words[:, :rows], own_present[:, :rows]
+        heap_bytes = group[kernels.HEAP_BYTES]
         heap_start = group[kernels.HEAP_START]
-        batches.append(
-            DecodedBatch(
-                config,
-                flow,
-                FlowRows(
-                    layout,
-                    run,
-                    timestamps_ns[first_row : first_row + rows],
-                    words[cells].reshape(channels, rows_max)[:, :rows],
-                    present[cells].reshape(channels, rows_max)[:, :rows],
-                    heap[heap_start : heap_start + group[kernels.HEAP_BYTES]].tobytes(),
-                ),
-            )
-        )
-    misfits: list[int] = np.flatnonzero(scan[:, kernels.UNDERSTOOD] == 0).tolist()
+        own_heap = heap[heap_start : heap_start + heap_bytes].tobytes() if heap_bytes else b""
+        times_ns = timestamps_ns[first_row : first_row + rows]
+        flow_rows = FlowRows(layout, run, times_ns, own_words, own_present, own_heap)
+        batches.append(DecodedBatch(config, flow, flow_rows))
+    understood = scan[:, kernels.UNDERSTOOD]
+    misfits: list[int] = [] if understood.all() else np.flatnonzero(understood == 0).tolist()
     return batches, misfits
 
 
@@ -185,58 +180,6 @@ def _known_layout(layout_of: LayoutOf, config: str, flow: str) -> FlowLayout | N
         return layout_of(config, flow)
     except UnknownFlowError:
         return None
-
-
-def _plan_groups(
-    scan: NDArray[np.int64], group_of: NDArray[np.int64], layouts: list[FlowLayout | None]
-) -> NDArray[np.int64]:
-    """Decide where each group's cells, rows and fields lie.
-
-    Only messages with the right number of values get room, so that a stream of messages that do
-    not fit a wide flow can't ask for more memory than it sent bytes.
-    """
-    groups = np.zeros((len(layouts), kernels.GROUP_COLUMNS), np.int64)
-    channels = np.array([-1 if one is None else len(one.data_types) for one in layouts], np.int64)
-    known = np.flatnonzero(group_of >= 0)
-    fitting = known[scan[known, kernels.VALUES] == channels[group_of[known]]]
-    groups[:, kernels.CHANNELS] = channels
-    groups[:, kernels.ROWS_MAX] = np.bincount(group_of[fitting], minlength=len(layouts))
-    groups[:, kernels.FIELDS_START] = _starts(np.maximum(channels, 0))
-    groups[:, kernels.CELLS_START] = _starts(np.maximum(channels, 0) * groups[:, kernels.ROWS_MAX])
-    groups[:, kernels.ROWS_START] = _starts(groups[:, kernels.ROWS_MAX])
-    return groups
-
-
-def _totals(
-    groups: NDArray[np.int64],
-    scan: NDArray[np.int64],
-    group_of: NDArray[np.int64],
-    layouts: list[FlowLayout | None],
-) -> tuple[int, int, int]:
-    """How many cells, rows and heap bytes there are in all; decides where each heap lies."""
-    has_heap = np.array(
-        [
-            one is not None and any(field in one.value_fields for field in _VARIABLE_FIELDS)
-            for one in layouts
-        ],
-        np.bool_,
-    )
-    known = np.flatnonzero(group_of >= 0)
-    sizes = scan[known, kernels.VALUES_END] - scan[known, kernels.VALUES_START]
-    heap_bytes = np.zeros(len(layouts), np.int64)
-    np.add.at(heap_bytes, group_of[known], sizes)
-    heap_bytes[~has_heap] = 0
-    groups[:, kernels.HEAP_START] = _starts(heap_bytes)
-    rows = groups[:, kernels.ROWS_MAX]
-    cells = np.maximum(groups[:, kernels.CHANNELS], 0) * rows
-    return int(cells.sum()), int(rows.sum()), int(heap_bytes.sum())
-
-
-_VARIABLE_FIELDS = tuple(one.value_field for one in DataType if one.is_variable_width)
-
-
-def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.cumsum(sizes) - sizes
 
 
 def _read_anew(

@@ -51,12 +51,12 @@ class Frames:
         ends: int64, shape (messages,). Where each message ends.
     """
 
-    buffer: bytes
+    buffer: bytes | memoryview
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
 
     @classmethod
-    def from_payload(cls, payload: bytes) -> Self:
+    def from_payload(cls, payload: bytes | memoryview) -> Self:
         """Take apart what `payload` gave.
 
         Raises:
@@ -77,7 +77,7 @@ class Frames:
 
     def message(self, index: int) -> bytes:
         """Bytes of one message."""
-        return self.buffer[self.starts[index] : self.ends[index]]
+        return bytes(self.buffer[self.starts[index] : self.ends[index]])
 
     def select(self, first: int, last: int) -> Frames:
         """The messages from `first` up to, but not including, `last`."""
@@ -89,8 +89,8 @@ class Frames:
         origin = starts[0] - PREFIX_BYTES
         return Frames(self.buffer[origin : ends[-1]], starts - origin, ends - origin)
 
-    def payload(self) -> bytes:
-        """The frames as bytes, for `from_payload`."""
+    def payload(self) -> bytes | memoryview:
+        """The frames as bytes, for `from_payload`; nothing is copied."""
         return self.buffer
 
 
@@ -115,15 +115,21 @@ class FrameReader:
         self._inflate = inflate
         self._rest = b""
 
-    def feed(self, chunk: bytes) -> Frames | None:
-        """Take a chunk; return the messages that are now complete, or None.
+    @property
+    def unfinished_bytes(self) -> int:
+        """Bytes of the message that is not complete yet."""
+        return len(self._rest)
+
+    def feed(self, *chunks: bytes) -> Frames | None:
+        """Take chunks; return the messages that are now complete, or None.
 
         Raises:
             FrameTooLargeError: A message is larger than the limit.
             FrameCompressionError: A message is compressed and must not be, or can't be inflated.
             FrameError: A prefix is none.
         """
-        data = self._rest + chunk if self._rest else chunk
+        parts = [self._rest, *chunks] if self._rest else chunks
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
         if self._inflate is not None:
             inflated, consumed = self._inflated(data, self._inflate)
             self._rest = data[consumed:]
@@ -132,7 +138,7 @@ class FrameReader:
         self._rest = data[consumed:]
         if not len(starts):
             return None
-        return Frames(data[:consumed] if self._rest else data, starts, ends)
+        return Frames(memoryview(data)[:consumed] if self._rest else data, starts, ends)
 
     def finish(self) -> None:
         """Say that the body ended.
@@ -181,7 +187,7 @@ def gunzip(data: bytes, message_bytes_max: int) -> bytes:
 
 
 def _split(
-    data: bytes, message_bytes_max: int
+    data: bytes | memoryview, message_bytes_max: int
 ) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], int]:
     array = np.frombuffer(data, np.uint8)
     count, consumed, problem = kernels.count_frames(array, message_bytes_max)

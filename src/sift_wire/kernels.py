@@ -469,6 +469,55 @@ def group_messages(
 
 
 @_compiled
+def plan_groups(scan: Ints, group_of: Ints, fields: Bytes, groups: Ints) -> tuple[int, int, int]:
+    """Decide where each group's fields, cells, rows and heap lie, in `groups`.
+
+    Only messages with the right number of values get room, so that a stream of messages that do
+    not fit a wide flow can't ask for more memory than it sent bytes.
+
+    Args:
+        scan: What `scan_messages` found.
+        group_of: Each message's group.
+        fields: The value fields of the groups' flows, one behind the other.
+        groups: Zeros but for `CHANNELS`.
+
+    Returns:
+        How many cells, rows and heap bytes there are in all.
+    """
+    for index in range(len(scan)):
+        if group_of[index] >= 0:
+            row = scan[index]
+            group = groups[group_of[index]]
+            if row[VALUES] == group[CHANNELS]:
+                group[ROWS_MAX] += 1
+                group[HEAP_BYTES] += row[VALUES_END] - row[VALUES_START]
+    n_fields = 0
+    n_cells = 0
+    n_rows = 0
+    n_heap = 0
+    for index in range(len(groups)):
+        group = groups[index]
+        channels = max(group[CHANNELS], 0)
+        group[FIELDS_START] = n_fields
+        group[CELLS_START] = n_cells
+        group[ROWS_START] = n_rows
+        group[HEAP_START] = n_heap
+        has_heap = False
+        for channel in range(channels):
+            field = fields[n_fields + channel]
+            if field == _STRING or field == _BIT_FIELD or field == _BYTES:
+                has_heap = True
+                break
+        if has_heap:
+            n_heap += group[HEAP_BYTES]
+        group[HEAP_BYTES] = 0
+        n_fields += channels
+        n_cells += channels * group[ROWS_MAX]
+        n_rows += group[ROWS_MAX]
+    return n_cells, n_rows, n_heap
+
+
+@_compiled
 def _number(data: Bytes, at: int, end: int, field: int) -> tuple[np.uint64, bool]:
     """The word of a value that must be exactly one field: a float, or a varint."""
     word = np.uint64(0)

@@ -132,6 +132,19 @@ class _Intake:
 
     async def run(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         """Take the stream to its end, and wait until everything of it is durable."""
+        try:
+            self._received(await receive())
+            if self._done:
+                # All of it is here, as it is with small streams.
+                await self._take_all()
+            else:
+                await self._take_while_receiving(receive)
+        finally:
+            self._hold(-self._held)
+        for durable in self._durable:
+            await asyncio.wrap_future(durable)
+
+    async def _take_while_receiving(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         receiving = asyncio.create_task(self._receive(receive))
         try:
             await self._take_all()
@@ -139,24 +152,23 @@ class _Intake:
         finally:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
-            self._hold(-self._held)
-        for durable in self._durable:
-            await asyncio.wrap_future(durable)
+
+    def _received(self, event: dict[str, Any]) -> None:
+        if event["type"] == "http.disconnect":
+            raise _ClientGoneError
+        body = event.get("body", b"")
+        if body:
+            self._chunks.append(body)
+            self._bytes += len(body)
+            self._hold(len(body))
+        self._done = not event.get("more_body", False)
+        self._changed.set()
 
     async def _receive(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         limit = self._ingestor.limits.stream_buffer_bytes_max
         try:
             while not self._done:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise _ClientGoneError
-                body = event.get("body", b"")
-                if body:
-                    self._chunks.append(body)
-                    self._bytes += len(body)
-                    self._hold(len(body))
-                    self._changed.set()
-                self._done = not event.get("more_body", False)
+                self._received(await receive())
                 while self._bytes >= limit and not self._done:
                     self._room.clear()
                     await self._room.wait()
@@ -193,7 +205,7 @@ class _Intake:
     def _take(self, chunks: list[bytes]) -> RejectedMessage | None:
         """Decode and append; one call at a time for a stream."""
         try:
-            frames = self._reader.feed(b"".join(chunks))
+            frames = self._reader.feed(*chunks)
         except FrameError as error:
             raise _frame_refused(error) from None
         if frames is None:

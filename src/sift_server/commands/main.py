@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
@@ -122,6 +123,9 @@ def serve(
     except (OSError, ValueError, RuntimeError) as error:
         typer.echo(f"sift serve: {error}", err=True)
         raise typer.Exit(1) from None
+    # What the start made stays until the end: the collector need not go through it at every turn.
+    gc.collect()
+    gc.freeze()
     sys.stdout.write(f"ready on {server.address}\n")
     sys.stdout.flush()
     signal.sigwait(stop_signals)

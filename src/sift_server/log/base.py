@@ -53,7 +53,7 @@ class IngestLog(Protocol):
         """Position of the last durable record; 0 before the first."""
         ...
 
-    def append(self, payload: bytes, on_durable: Callable[[int], None]) -> Future[int]:
+    def append(self, payload: bytes | memoryview, on_durable: Callable[[int], None]) -> Future[int]:
         """Append a record.
 
         When it is durable, `on_durable` is called with its position, for one record after the

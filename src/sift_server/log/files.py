@@ -36,7 +36,7 @@ _WRITEV_BUFFERS_MAX = 900
 class Disk:
     """The calls that make bytes durable; tests pass one that fails."""
 
-    def write(self, descriptor: int, buffers: Sequence[bytes], offset: int) -> None:
+    def write(self, descriptor: int, buffers: Sequence[bytes | memoryview], offset: int) -> None:
         """Write all buffers at an offset."""
         pending = [memoryview(buffer) for buffer in buffers if len(buffer)]
         while pending:
@@ -63,7 +63,7 @@ class Disk:
 
 @dataclass(slots=True)
 class _Append:
-    payload: bytes
+    payload: bytes | memoryview
     crc: int
     on_durable: Callable[[int], None]
     future: Future[int] = field(default_factory=Future)
@@ -142,7 +142,7 @@ class FileLog:
         with self._segments_lock:
             return sum(segment.path.stat().st_size for segment in self._segments)
 
-    def append(self, payload: bytes, on_durable: Callable[[int], None]) -> Future[int]:
+    def append(self, payload: bytes | memoryview, on_durable: Callable[[int], None]) -> Future[int]:
         """Append a record; see `IngestLog.append`."""
         if not 0 < len(payload) <= self._limits.record_bytes_max:
             raise ValueError(
@@ -322,7 +322,7 @@ class FileLog:
         try:
             if self._segment_bytes >= self._limits.segment_bytes_max:
                 self._begin_segment()
-            buffers: list[bytes] = []
+            buffers: list[bytes | memoryview] = []
             end = self._durable
             for entry in group:
                 end += record_bytes(len(entry.payload))
