@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PREFIX = struct.Struct(">BI")
+INFLATED_BYTES_MAX = 4 * 1024 * 1024
+"""When so much is inflated, what it is of goes on before more is."""
+
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
 
@@ -120,8 +123,16 @@ class FrameReader:
         """Bytes of the message that is not complete yet."""
         return len(self._rest)
 
+    @property
+    def inflates(self) -> bool:
+        """Whether messages may be compressed; then a feed may leave some for the next one."""
+        return self._inflate is not None
+
     def feed(self, *chunks: bytes) -> Frames | None:
         """Take chunks; return the messages that are now complete, or None.
+
+        Of compressed messages no more are inflated at a time than `INFLATED_BYTES_MAX`, or one:
+        feed again, without a chunk, until there are none.
 
         Raises:
             FrameTooLargeError: A message is larger than the limit.
@@ -154,15 +165,17 @@ class FrameReader:
     def _inflated(self, data: bytes, inflate: Callable[[bytes], bytes]) -> tuple[bytes, int]:
         """All complete frames of `data`, uncompressed, and how many bytes they took."""
         parts = []
+        inflated_bytes = 0
         at = 0
         while at + PREFIX_BYTES <= len(data):
             flag, length = _PREFIX.unpack_from(data, at)
             _check_prefix(flag, length, self._message_bytes_max, compression=True)
             end = at + PREFIX_BYTES + length
-            if end > len(data):
+            if end > len(data) or inflated_bytes >= INFLATED_BYTES_MAX:
                 break
             message = data[at + PREFIX_BYTES : end]
             parts.append(frame(inflate(message) if flag else message))
+            inflated_bytes += len(parts[-1])
             at = end
         return b"".join(parts), at
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sift_wire import kernels
 from sift_wire.frames import (
+    INFLATED_BYTES_MAX,
     FrameCompressionError,
     FrameCutOffError,
     FrameError,
@@ -120,3 +121,20 @@ def test_the_plain_python_run_agrees(messages: list[bytes], rest: bytes, limit: 
     assert plain.tolist() == compiled.tolist()
     if limit >= 50:
         assert count >= len(messages)
+
+
+def test_compressed_messages_are_inflated_a_part_at_a_time():
+    """A small body may hold gigabytes."""
+    message = b"x" * (INFLATED_BYTES_MAX // 2)
+    body = b"".join(
+        b"\1" + len(data).to_bytes(4, "big") + data for data in [gzip.compress(message)] * 7
+    )
+    reader = FrameReader(len(message), lambda data: gunzip(data, len(message)))
+    counts = []
+    frames = reader.feed(body)
+    while frames is not None:
+        counts.append(len(frames))
+        assert {frames.message(index) for index in range(len(frames))} == {message}
+        frames = reader.feed()
+    reader.finish()
+    assert counts == [2, 2, 2, 1]

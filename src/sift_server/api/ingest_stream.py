@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sift.ingest.v1 import ingest_pb2
 from sift_server.api.grpc_status import GrpcCode, send_grpc_error, send_grpc_response
+from sift_server.ingest import CatalogNeededError
 from sift_server.log import LogFailedError
 from sift_wire.frames import FrameError, FrameReader, FrameTooLargeError, gunzip
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor, Future
 
-    from sift_server.ingest import Ingestor
+    from sift_server.ingest import Ingestor, Taken
     from sift_wire.decode import RejectedMessage
+    from sift_wire.frames import Frames
 
 _OK = ingest_pb2.IngestWithConfigDataStreamResponse().SerializeToString()
 
@@ -168,12 +170,12 @@ class _Intake:
         limit = self._ingestor.limits.stream_buffer_bytes_max
         try:
             while not self._done:
-                self._received(await receive())
-                while self._bytes >= limit and not self._done:
+                while self._bytes >= limit:
                     self._room.clear()
                     await self._room.wait()
-                while self._held and self._budget.is_full and not self._done:
+                while self._held and self._budget.is_full:
                     await self._budget.given_back()
+                self._received(await receive())
         finally:
             self._done = True
             self._changed.set()
@@ -187,11 +189,19 @@ class _Intake:
             chunks, self._chunks, self._bytes = self._chunks, [], 0
             self._room.set()
             if chunks:
-                if self._ingestor.takes_at_once(sum(map(len, chunks))):
-                    refusal = self._take(chunks)
-                else:
+                frames_bytes = sum(map(len, chunks))
+                refusal = None
+                if self._reader.inflates or not self._ingestor.takes_at_once(frames_bytes):
                     refusal = await loop.run_in_executor(self._threads, self._take, chunks)
-                self._hold(-sum(map(len, chunks)))
+                elif (frames := self._feed(chunks)) is not None:
+                    try:
+                        refusal = self._taken(self._ingestor.take(frames, at_once=True))
+                    except CatalogNeededError:
+                        taken = await loop.run_in_executor(
+                            self._threads, self._ingestor.take, frames
+                        )
+                        refusal = self._taken(taken)
+                self._hold(-frames_bytes)
                 if refusal is not None:
                     raise _StreamRefusedError(GrpcCode.INVALID_ARGUMENT, refusal.reason)
             if done:
@@ -203,14 +213,24 @@ class _Intake:
         self._budget.take(count)
 
     def _take(self, chunks: list[bytes]) -> RejectedMessage | None:
-        """Decode and append; one call at a time for a stream."""
+        """Decode and append, on a thread of the pool; one call at a time for a stream."""
+        refusal = None
+        while refusal is None and (frames := self._feed(chunks)) is not None:
+            refusal = self._taken(self._ingestor.take(frames))
+            if not self._reader.inflates:
+                break
+            # Not all may have been inflated.
+            chunks = []
+        return refusal
+
+    def _feed(self, chunks: list[bytes]) -> Frames | None:
         try:
-            frames = self._reader.feed(*chunks)
+            return self._reader.feed(*chunks)
         except FrameError as error:
             raise _frame_refused(error) from None
-        if frames is None:
-            return None
-        taken = self._ingestor.take(frames)
+
+    def _taken(self, taken: Taken) -> RejectedMessage | None:
+        """Remember what has to become durable; return what ends the stream."""
         self._durable = [one for one in self._durable if not one.done() or one.exception()]
         if taken.durable is not None:
             self._durable.append(taken.durable)

@@ -18,6 +18,10 @@ FLOWS_CACHED_MAX = 50_000
 """How many flows are remembered; when there are more, all are forgotten and asked for again."""
 
 
+class CatalogNeededError(Exception):
+    """A flow is not remembered, and the caller has no time to ask the catalog for it."""
+
+
 class FlowDirectory:
     """Remembers the flows that the catalog told of.
 
@@ -49,6 +53,17 @@ class FlowDirectory:
                     self._flows.clear()
                 flow = self._flows.setdefault(key, flow)
         return flow
+
+    def remembered_layout_of(self, ingestion_config_id: str, flow_name: str) -> FlowLayout:
+        """Return the layout of a flow without a question to the catalog.
+
+        Raises:
+            CatalogNeededError: The flow is not remembered; there may be one all the same.
+        """
+        flow = self._flows.get((ingestion_config_id, flow_name))
+        if flow is None:
+            raise CatalogNeededError
+        return flow.layout
 
     def layout_of(self, ingestion_config_id: str, flow_name: str) -> FlowLayout:
         """Return the layout of a flow, for the decoder.

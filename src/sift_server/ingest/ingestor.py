@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sift_server.catalog import RejectedEntry
 from sift_server.lake import PointBatch
-from sift_wire.decode import Decoded, RejectedMessage, decode
+from sift_wire.decode import Decoded, RejectedMessage, UnknownFlowError, decode
 from sift_wire.frames import Frames
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sift_server.ingest.rejects import PendingRejects
     from sift_server.lake import PointStore
     from sift_server.log import IngestLog, LogRecord
+    from sift_wire.columns import FlowLayout
+    from sift_wire.decode import LayoutOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +87,25 @@ class Ingestor:
             and not self._rejects.is_full
         )
 
-    def take(self, frames: Frames) -> Taken:
+    def take(self, frames: Frames, *, at_once: bool = False) -> Taken:
         """Take the messages of one stream, in order.
 
         Blocks while the server is full: hot columns, error queue or log at their limit.
 
+        Args:
+            frames: The messages.
+            at_once: Whether to take them only if that needs neither waiting nor the catalog; ask
+                `takes_at_once` before.
+
         Raises:
             LogFailedError: The log can't take any more; nothing of these frames is acknowledged.
+            CatalogNeededError: They can't be taken at once; nothing was done.
         """
-        self._wait_for_room()
-        decoded = decode(frames, self._flows.layout_of)
+        if at_once:
+            decoded = decode(frames, self._flows.remembered_layout_of)
+        else:
+            self._wait_for_room()
+            decoded = decode(frames, _asking_once(self._flows.layout_of))
         refusal = None
         rejected = decoded.rejected
         if rejected and rejected[-1].ends_stream:
@@ -149,6 +160,26 @@ class Ingestor:
         wait_s = self.limits.room_wait_ms / 1_000
         while not self._store.wait_for_room(wait_s) or not self._rejects.wait_for_room(wait_s):
             pass
+
+
+def _asking_once(layout_of: LayoutOf) -> LayoutOf:
+    """Remember also which flows are unknown, which is true for a moment only.
+
+    A client that sends to a flow that there is not sends many such messages.
+    """
+    unknown: dict[tuple[str, str], str] = {}
+
+    def asking_once(ingestion_config_id: str, flow_name: str) -> FlowLayout:
+        key = (ingestion_config_id, flow_name)
+        if key in unknown:
+            raise UnknownFlowError(unknown[key])
+        try:
+            return layout_of(ingestion_config_id, flow_name)
+        except UnknownFlowError as error:
+            unknown[key] = str(error)
+            raise
+
+    return asking_once
 
 
 def _entries(

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 REJECTS_PENDING_BYTES_MAX = 16 * 1024 * 1024
 """Bytes of rejected messages that wait for the catalog before streams have to wait as well."""
 
+_ENTRY_BYTES = 500
+"""What an entry takes beside its texts."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -33,11 +36,6 @@ class PendingRejects:
         self._changed = threading.Condition()
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing waits."""
-        return not self._entries
-
-    @property
     def is_full(self) -> bool:
         """Whether so much waits that streams have to wait as well."""
         return self._bytes >= REJECTS_PENDING_BYTES_MAX
@@ -46,7 +44,7 @@ class PendingRejects:
         """Add entries, without waiting."""
         with self._changed:
             self._entries.extend(entries)
-            self._bytes += sum(len(entry.message) for entry in entries)
+            self._bytes += sum(map(_entry_bytes, entries))
 
     def wait_for_room(self, timeout_s: float) -> bool:
         """Wait until less than `REJECTS_PENDING_BYTES_MAX` wait; False when time ran out."""
@@ -70,5 +68,9 @@ class PendingRejects:
             )
             with self._changed:
                 del self._entries[: len(entries)]
-                self._bytes -= sum(len(entry.message) for entry in entries)
+                self._bytes -= sum(map(_entry_bytes, entries))
                 self._changed.notify_all()
+
+
+def _entry_bytes(entry: RejectedEntry) -> int:
+    return len(entry.message) + len(entry.reason) + _ENTRY_BYTES
