@@ -2,5 +2,5 @@
 
 `streams` sends the same rows with each client into a durable server; `alone` times the parts on
 their own against what the machine can do; `growth` looks at what happens when flows, clients and
-the lake grow. `report` prints tables and writes RESULTS.md.
+the lake grow. `targets` judges the figures; `report` prints tables and writes RESULTS.md.
 """

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
-from benchmarks import alone, growth, report, streams
-
-QUICK_PART = 0.1
+from benchmarks import alone, growth, report, streams, targets
+from benchmarks.sizes import BILLION, FULL, QUICK, SMOKE
 
 
 def main(
-    rounds: Annotated[int, typer.Option(help="How often each figure is taken.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each figure is taken.")] = 3,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A tenth of the rows, one round, nothing written.")
+        bool, typer.Option("--quick", help="Fewer rows, one round, nothing written.")
+    ] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Next to nothing, to see that it runs.")
     ] = False,
     peers: Annotated[
         bool, typer.Option(help="Measure the published clients too; they are installed first.")
     ] = True,
+    billion: Annotated[
+        bool, typer.Option("--billion", help="Let the lake grow to a billion points.")
+    ] = False,
     only: Annotated[
         str, typer.Option(help="One of streams, alone, growth; the others are left out.")
     ] = "",
@@ -27,18 +33,28 @@ def main(
 
     Example: make bench OPTIONS='--only alone --rounds 5'
     """
-    part = QUICK_PART if quick else 1.0
-    rounds = 1 if quick else rounds
+    if only not in {"", "streams", "alone", "growth"}:
+        raise typer.BadParameter(f"--only takes streams, alone or growth, not {only!r}")
+    if smoke:
+        size = SMOKE
+    elif quick:
+        size = QUICK
+    else:
+        size = dataclasses.replace(FULL, rounds=rounds)
+    if billion:
+        size = dataclasses.replace(size, lake_points=BILLION)
     sections = []
     if only in {"", "streams"}:
-        sections += streams.run(rounds, part, with_peers=peers)
+        sections += streams.run(size, with_peers=peers)
     if only in {"", "alone"}:
-        sections += alone.run(rounds, part)
+        sections += alone.run(size)
     if only in {"", "growth"}:
-        sections += growth.run(part)
-    if not quick and not only:
+        sections += growth.run(size)
+    judged = targets.judge(sections)
+    judged.show()
+    if not (quick or smoke or only):
         others = (streams.PUBLISHED_PYTHON, streams.PUBLISHED_RUST) if peers else ()
-        report.write(sections, others)
+        report.write([judged, *sections], others)
 
 
 typer.run(main)

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.report import Section, rate
+from benchmarks.report import Section, console, rate
+from benchmarks.senders.arrays import Values, arrays_of
 from benchmarks.senders.workload import START_NS, STEP_NS, Workload
 from sift_server.lake import PointBatch, PointStore
 from sift_server.log import FileLog
@@ -27,24 +28,18 @@ from sift_wire.messages import message_ends
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-VALUES = {"double": 8_000_000, "mixed": 4_000_000}
-CHANNELS = (10, 100, 1_000)
-RECORD_BYTES = 2 * 1024 * 1024
-"""What a fast stream appends to the log at a time."""
+    from numpy.typing import NDArray
 
+    from benchmarks.sizes import Size
+
+VALUES = {"double": 8_000_000, "mixed": 4_000_000}
 _ENDS = message_ends(
     "6f1a0e5c-3f0e-4c3e-9a54-5f3c2c1d7b11", "flow", "", "", end_stream_on_error=False
 )
-_DTYPES = {"DOUBLE": np.float64, "FLOAT": np.float32, "BOOL": np.bool_}
 
 
-def run(rounds: int, part: float) -> list[Section]:
-    """Measure encoding, decoding, the log and the table.
-
-    Args:
-        rounds: How often each is taken.
-        part: Part of the ordinary number of values.
-    """
+def run(size: Size) -> list[Section]:
+    """Measure encoding, decoding, the log and the table."""
     warm_up()
     parts = Section(
         "Parts on their own, one process",
@@ -59,22 +54,23 @@ def run(rounds: int, part: float) -> list[Section]:
         ],
     )  # fmt: skip
     for kind, values in VALUES.items():
-        for channels in CHANNELS:
-            what = Workload(channels, kind, int(values * part) // channels)
-            parts.rows.append(_row(what, rounds))
+        for channels in size.alone_channels:
+            what = Workload(channels, kind, int(values * size.part) // channels)
+            _measure(what, size.rounds, parts)
     parts.show()
-    size = _sizes(part)
-    size.show()
-    return [parts, size]
+    stored = _stored(size.part)
+    stored.show()
+    return [parts, stored]
 
 
-def _row(what: Workload, rounds: int) -> list[str]:
+def _measure(what: Workload, rounds: int, section: Section) -> None:
+    console.print(f"[dim]parts, {what.name}, {what.values:,} values", highlight=False)
     times_ns = np.arange(what.rows, dtype=np.int64) * STEP_NS + START_NS
     columns = _columns(what)
     payloads = [chunk.data for chunk in encode(_ENDS, times_ns, columns)]
     layout = FlowLayout("flow", tuple(what.names()), tuple(DataType[each] for each in what.types()))
     batches = [_batch(payload, layout) for payload in payloads]
-    plain = _plain_table(what, batches)
+    plain = _plain_table(batches)
     taken: dict[str, list[float]] = {}
     for _ in range(rounds):
         for name, work in (
@@ -89,27 +85,31 @@ def _row(what: Workload, rounds: int) -> list[str]:
             taken.setdefault(name, []).append(work())
     seconds = {name: statistics.median(each) for name, each in taken.items()}
     pairs = (("encode", "copy"), ("decode", "copy"), ("log", "write"), ("commit", "parquet"))
-    return [
-        what.name,
-        *(rate(what.values / each) for each in seconds.values()),
-        *(f"{seconds[limit] / seconds[name]:.2f}" for name, limit in pairs),
-    ]
+    section.rows.append(
+        [
+            what.name,
+            *(rate(what.values / each) for each in seconds.values()),
+            *(f"{seconds[limit] / seconds[name]:.2f}" for name, limit in pairs),
+        ]
+    )
+    section.figures[f"commit / plain Parquet write, {what.channels} channels, {what.kind}"] = (
+        seconds["parquet"] / seconds["commit"]
+    )
 
 
 def _columns(what: Workload) -> list[Column]:
     return [
-        _column(DataType[data_type], values, what.rows)
-        for data_type, values in zip(what.types(), what.columns(), strict=True)
+        _column(DataType[data_type], values)
+        for data_type, values in zip(what.types(), arrays_of(what).values(), strict=True)
     ]
 
 
-def _column(data_type: DataType, values: list, rows: int) -> Column:
-    values = (values * (rows // len(values) + 1))[:rows]
-    present = np.array([value is not None for value in values])
+def _column(data_type: DataType, values: Values) -> Column:
+    present = None
+    if isinstance(values, np.ma.MaskedArray):
+        present, values = ~values.mask, values.data
     if not data_type.is_variable_width:
-        numbers = [0 if value is None else value for value in values]
-        array = np.array(numbers, _DTYPES.get(data_type.name, np.int64))
-        return NumberColumn(data_type, array, None if present.all() else present)
+        return NumberColumn(data_type, values, present)
     texts = [value.encode() if isinstance(value, str) else value or b"" for value in values]
     offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
     return BytesColumn(data_type, offsets, np.frombuffer(b"".join(texts), np.uint8), present)
@@ -164,7 +164,7 @@ def _commit(batches: Sequence[PointBatch]) -> float:
         return seconds
 
 
-def _plain_table(what: Workload, batches: Sequence[PointBatch]) -> pa.Table:
+def _plain_table(batches: Sequence[PointBatch]) -> pa.Table:
     """The same points as somebody would write them who has only pyarrow."""
     with tempfile.TemporaryDirectory() as folder:
         store = PointStore.open(Path(folder))
@@ -173,7 +173,6 @@ def _plain_table(what: Workload, batches: Sequence[PointBatch]) -> pa.Table:
         store.close()
         (file,) = Path(folder).rglob("date=*/*.parquet")
         table = pq.ParquetFile(file).read()
-    del what
     return table.drop_columns(
         [name for name in table.column_names if table[name].null_count == len(table)]
     )
@@ -189,28 +188,27 @@ def _parquet(table: pa.Table) -> float:
         return _timed(write)
 
 
-def _sizes(part: float) -> Section:
+def _stored(part: float) -> Section:
     """Bytes a value on disk."""
     section = Section(
         "Bytes a value in the table, timestamps and names included",
-        "10 channels at 1 kHz. Rounded: a slow sine under noise, four decimals, as sensors give"
-        " them. Full precision: the same noise unrounded, which nothing can compress much.",
+        "10 channels at 1 kHz. A slow sine under noise, rounded as sensors round, and the same"
+        " unrounded, whose last bits nothing can compress; a random walk with three decimals.",
         ["values", "bytes a value"],
     )
-    rows = int(400_000 * part)
+    rows = max(1_000, int(400_000 * part))
     chance = np.random.default_rng(0)
     times_ns = np.arange(rows, dtype=np.int64) * STEP_NS + START_NS
     slow = 20 + 5 * np.sin(np.arange(rows) / 50)
     layout = FlowLayout("flow", tuple(f"c{n}" for n in range(10)), (DataType.DOUBLE,) * 10)
-    for name, decimals in (
-        ("rounded to 2 decimals", 2),
-        ("rounded to 4 decimals", 4),
-        ("full precision", 17),
-    ):
-        columns: list[Column] = [
-            NumberColumn(DataType.DOUBLE, np.round(slow + chance.normal(0, 0.05, rows), decimals))
-            for _ in range(10)
-        ]
+    kinds: dict[str, Callable[[], NDArray[np.float64]]] = {
+        "rounded to 2 decimals": lambda: np.round(slow + chance.normal(0, 0.05, rows), 2),
+        "rounded to 4 decimals": lambda: np.round(slow + chance.normal(0, 0.05, rows), 4),
+        "random walk": lambda: np.round(20 + np.cumsum(chance.normal(0, 0.01, rows)), 3),
+        "full precision": lambda: slow + chance.normal(0, 0.05, rows),
+    }
+    for name, values in kinds.items():
+        columns: list[Column] = [NumberColumn(DataType.DOUBLE, values()) for _ in range(10)]
         batches = [_batch(chunk.data, layout) for chunk in encode(_ENDS, times_ns, columns)]
         with tempfile.TemporaryDirectory() as folder:
             store = PointStore.open(Path(folder))
@@ -218,5 +216,7 @@ def _sizes(part: float) -> Section:
             store.flush()
             stats = store.stats()
             store.close()
-        section.rows.append([name, f"{stats.table_bytes / stats.table_points:.2f}"])
+        bytes_per_value = stats.table_bytes / stats.table_points
+        section.rows.append([name, f"{bytes_per_value:.2f}"])
+        section.figures[f"bytes a value, {name}"] = bytes_per_value
     return section

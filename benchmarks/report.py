@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 PACKAGES = ("sift-py", "numpy", "numba", "pyarrow", "deltalake", "hypercorn", "pyqwest", "grpcio")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
-console = Console(width=120)
+WIDTH = 150
+"""Columns of text that the widest table takes."""
+
+console = Console(width=WIDTH)
 
 
 @dataclass
@@ -35,18 +39,33 @@ class Section:
         notes: What a reader must know, in sentences.
         columns: Headings; the first column is a name, the others are numbers.
         rows: Cells, as text.
+        figures: What `targets` judges, by name.
+        peak_memory_bytes: Most memory that a server had meanwhile; 0 where none ran.
     """
 
     title: str
     notes: str
     columns: Sequence[str]
     rows: list[Sequence[str]] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+
+    def note_memory(self, peak_bytes: int) -> None:
+        """Remember what a server had at the most."""
+        self.peak_memory_bytes = max(self.peak_memory_bytes, peak_bytes)
 
     def show(self) -> None:
         """Print it."""
-        table = Table(title=self.title, title_justify="left", title_style="bold")
+        table = Table(
+            title=self.title,
+            title_justify="left",
+            title_style="bold",
+            box=SIMPLE,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+        )
         for index, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if index else "left")
+            table.add_column(column, justify="right" if index else "left", no_wrap=True)
         for row in self.rows:
             table.add_row(*row)
         console.print(table)

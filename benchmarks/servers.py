@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,48 +19,61 @@ if TYPE_CHECKING:
 
 API_KEY = "benchmark"
 STOP_TIMEOUT_S = 120
+STOP_POLL_S = 0.02
 HERE = Path(__file__).resolve().parent
 
 
-@dataclass(frozen=True)
 class BenchmarkServer:
-    """A running server.
+    """A running server, and what it used.
 
     Attributes:
         address: `HOST:PORT`.
-        data_dir: Its folder.
-        process: Its process.
     """
 
-    address: str
-    data_dir: Path
-    process: psutil.Process
+    def __init__(self, address: str, process: subprocess.Popen[str]) -> None:
+        self.address = address
+        self._process = process
+        self._usage = psutil.Process(process.pid)
+        self._final_cpu_s: float | None = None
+        self._peak_memory_bytes = 0
 
     def cpu_s(self) -> float:
-        """Seconds of processor time so far, of user and system."""
-        times = self.process.cpu_times()
+        """Seconds of processor time so far, of user and system; in all, once it stopped."""
+        if self._final_cpu_s is not None:
+            return self._final_cpu_s
+        times = self._usage.cpu_times()
         return times.user + times.system
 
     def peak_memory_bytes(self) -> int:
-        """Largest resident size so far."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        return 0
+        """Largest resident size so far; in all, once it stopped."""
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    self._peak_memory_bytes = int(line.split()[1]) * 1024
+        return self._peak_memory_bytes
 
-    def table_bytes(self) -> int:
-        """Bytes of the table's data files."""
-        return sum(path.stat().st_size for path in self.data_dir.rglob("*.parquet"))
+    def stop(self) -> None:
+        """Stop it, which writes everything to the table; what it used can be asked for still."""
+        if self._final_cpu_s is not None:
+            return
+        os.kill(self._process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        # A process that ended, and was not waited for yet, still tells its times.
+        while os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            self.peak_memory_bytes()
+            if time.monotonic() > deadline:
+                self._process.kill()
+            time.sleep(STOP_POLL_S)
+        self._final_cpu_s = self.cpu_s()
+        self._process.wait()
 
 
 @contextlib.contextmanager
-def sift_serve(data_dir: Path | None = None) -> Iterator[BenchmarkServer]:
+def sift_serve() -> Iterator[BenchmarkServer]:
     """`sift serve`, durable, on a free port."""
-    with _folder(data_dir) as folder:
-        command = [sys.executable, "-c", "from sift_server.commands import main; main()", "serve"]
-        with _running(
-            [*command, "--data-dir", str(folder), "--listen", "127.0.0.1:0"], folder
-        ) as server:
+    with tempfile.TemporaryDirectory(prefix="sift-benchmark-") as folder:
+        command = ["-c", "from sift_server.commands import main; main()", "serve"]
+        with _running(*command, "--data-dir", folder, "--listen", "127.0.0.1:0") as server:
             yield server
 
 
@@ -68,39 +81,31 @@ def sift_serve(data_dir: Path | None = None) -> Iterator[BenchmarkServer]:
 def throwaway() -> Iterator[BenchmarkServer]:
     """The same server, but with an ingest handler that reads bytes and forgets them."""
     with (
-        _folder(None) as folder,
-        _running([sys.executable, str(HERE / "throwaway.py"), str(folder)], folder) as server,
+        tempfile.TemporaryDirectory(prefix="sift-benchmark-") as folder,
+        _running(str(HERE / "throwaway.py"), folder) as server,
     ):
         yield server
 
 
 @contextlib.contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        yield given
-        return
-    with tempfile.TemporaryDirectory(prefix="sift-benchmark-") as made:
-        yield Path(made)
-
-
-@contextlib.contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[BenchmarkServer]:
+def _running(*arguments: str) -> Iterator[BenchmarkServer]:
     process = subprocess.Popen(
-        command,
+        [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "SIFT_API_KEY": API_KEY},
     )
+    server: BenchmarkServer | None = None
     try:
         line = process.stdout.readline()
         if not line.startswith("ready on "):
             raise RuntimeError(f"the server did not get ready: {line!r}")
-        address = line.removeprefix("ready on ").strip()
-        yield BenchmarkServer(address, folder, psutil.Process(process.pid))
+        server = BenchmarkServer(line.removeprefix("ready on ").strip(), process)
+        yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        finally:
+        if server is None:
             process.kill()
-            process.stdout.close()
+            process.wait()
+        else:
+            server.stop()
+        process.stdout.close()

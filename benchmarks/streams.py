@@ -18,13 +18,17 @@ from sift.assets.v1.assets_pb2 import ListAssetsRequest
 from sift.assets.v1.assets_pb2_grpc import AssetServiceStub
 from sift.channels.v3.channels_pb2 import ListChannelsRequest
 from sift.channels.v3.channels_pb2_grpc import ChannelServiceStub
-from sift.data.v2.data_pb2 import ChannelQuery, GetDataRequest, Query
+from sift.data.v2.data_pb2 import ChannelQuery, DoubleValues, GetDataRequest, Query
 from sift.data.v2.data_pb2_grpc import DataServiceStub
 from support.peer_env import peer_python
 from support.serving import plain_channel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import grpc
+
+    from benchmarks.sizes import Size
 
 PUBLISHED_PYTHON = "sift-stack-py==0.1.0"
 PUBLISHED_RUST = "sift-stream-bindings==0.6.1"
@@ -33,6 +37,8 @@ CHANNELS = (1, 10, 100, 1_000)
 KINDS = ("double", "mixed")
 SEND_TIMEOUT_S = 300
 IDLE_WAIT_S = 15
+ROWS_READ = 100
+"""How many of the last rows are read back."""
 SENDERS = Path(__file__).parent / "senders"
 
 
@@ -56,103 +62,109 @@ class Sender:
     baseline: str
     values: Sequence[int]
 
-    def rows(self, channels: int, part: float) -> int:
-        """How many rows a run sends."""
-        return max(10, int(self.values[CHANNELS.index(channels)] * part) // channels)
+    def workload(self, channels: int, kind: str, part: float) -> Workload:
+        """What a run sends; `part` of the ordinary number of values."""
+        values = int(self.values[CHANNELS.index(channels)] * part)
+        return Workload(channels, kind, max(10, values // channels))
 
 
 _SLOW = (10_000, 70_000, 250_000, 300_000)
 _MIDDLE = (200_000, 1_000_000, 1_500_000, 1_500_000)
+_FAST = (500_000, 4_000_000, 6_000_000, 6_000_000)
+_FASTEST = (4_000_000, 20_000_000, 40_000_000, 40_000_000)
+
+PYTHON_BUFFERED = Sender(
+    "published Python, buffered", "rows", "buffered", PUBLISHED_PYTHON, "", _SLOW
+)
+PYTHON_ORDERED = Sender("published Python, ordered", "rows", "ordered", PUBLISHED_PYTHON, "", _SLOW)
+RUST = Sender("published Rust", "rust", "", PUBLISHED_RUST, PYTHON_BUFFERED.name, _FAST)
 ALL = (
-    Sender("published Python, buffered", "rows", "buffered", PUBLISHED_PYTHON, "", _SLOW),
-    Sender("published Python, ordered", "rows", "ordered", PUBLISHED_PYTHON, "", _SLOW),
+    PYTHON_BUFFERED,
+    PYTHON_ORDERED,
+    RUST,
+    Sender("ours, buffered", "rows", "buffered", "", PYTHON_BUFFERED.name, _MIDDLE),
+    Sender("ours, ordered", "rows", "ordered", "", PYTHON_ORDERED.name, _MIDDLE),
+    Sender("ours, buffered, plain values", "rows", "plain", "", PYTHON_BUFFERED.name, _MIDDLE),
     Sender(
-        "published Rust", "rust", "", PUBLISHED_RUST, "published Python, buffered",
-        (500_000, 4_000_000, 6_000_000, 6_000_000),
+        "ours, ordered, plain values", "rows", "plain-ordered", "", PYTHON_ORDERED.name, _MIDDLE
     ),
-    Sender("ours, buffered", "rows", "buffered", "", "published Python, buffered", _MIDDLE),
-    Sender("ours, ordered", "rows", "ordered", "", "published Python, ordered", _MIDDLE),
-    Sender(
-        "ours, buffered, plain values", "rows", "plain", "", "published Python, buffered", _MIDDLE
-    ),
-    Sender(
-        "ours, ordered, plain values", "rows", "plain-ordered", "", "published Python, ordered",
-        _MIDDLE,
-    ),
-    Sender(
-        "ours, columns", "columns", "", "", "published Python, buffered",
-        (4_000_000, 20_000_000, 40_000_000, 40_000_000),
-    ),
-)  # fmt: skip
+    Sender("ours, columns", "columns", "", "", PYTHON_BUFFERED.name, _FASTEST),
+)
 
 
-def run(rounds: int, part: float, *, with_peers: bool) -> list[Section]:
+def run(size: Size, *, with_peers: bool) -> list[Section]:
     """Measure every sender with every workload.
 
     Args:
-        rounds: How often each is run; senders take turns.
-        part: Part of the ordinary number of rows.
+        size: How much.
         with_peers: Whether the published clients take part.
     """
     senders = [sender for sender in ALL if with_peers or not sender.package]
-    sections = [_compare(kind, senders, rounds, part) for kind in KINDS]
+    sections = [_compare(kind, senders, size) for kind in KINDS]
     if with_peers:
-        sections.append(_against_throwaway(rounds, part))
+        sections.append(_against_throwaway(size))
     return sections
 
 
-def _compare(kind: str, senders: Sequence[Sender], rounds: int, part: float) -> Section:
-    names = [f"{channels:,} ch" for channels in CHANNELS]
+def _compare(kind: str, senders: Sequence[Sender], size: Size) -> Section:
     columns = ["client"]
-    for name in names:
-        columns += [name, "x Python", "x Rust"]
+    for channels in size.channels:
+        columns += [f"{channels:,} ch", "x Python", "x Rust"]
     section = Section(
         f"Values a second into one durable server: {kind}",
-        "From the first call until the server has acknowledged the last value, which is then read"
-        " back. Client and server share the machine's cores. `x Python`: against the published"
-        " Python client used in the same way (columns: buffered). `x Rust`: against the published"
-        " Rust client."
+        "From the first call until the server has acknowledged the last value; what was sent last"
+        " is then read back. Client and server share the machine's cores. `x Python`: against the"
+        " published Python client used in the same way (columns: buffered). `x Rust`: against the"
+        " published Rust client. All but `plain values` send what was made before."
         + (" A third of the values is absent; they count." if kind == "mixed" else ""),
         columns,
     )
     cells: dict[str, list[str]] = {sender.name: [sender.name] for sender in senders}
-    for channels in CHANNELS:
+    for channels in size.channels:
         rates: dict[str, list[float]] = {sender.name: [] for sender in senders}
         with sift_serve() as server:
-            for _ in range(rounds):
+            for _ in range(size.rounds):
                 for sender in senders:
-                    what = Workload(channels, kind, sender.rows(channels, part))
+                    what = sender.workload(channels, kind, size.part)
                     rates[sender.name].append(what.values / send(server, sender, what))
+        section.note_memory(server.peak_memory_bytes())
         median = {name: statistics.median(each) for name, each in rates.items()}
+        where = f"{channels} channels, {kind}"
         for sender in senders:
             mine = median[sender.name]
-            cells[sender.name] += [
-                rate(mine),
-                ratio(mine, median.get(sender.baseline)),
-                ratio(mine, median.get("published Rust") if sender.name != "published Rust" else 0),
-            ]
+            python = median.get(sender.baseline)
+            rust = median.get(RUST.name) if sender is not RUST else None
+            cells[sender.name] += [rate(mine), ratio(mine, python), ratio(mine, rust)]
+            section.figures[f"{sender.name}, {where}"] = mine / 1e6
+            if python:
+                section.figures[f"{sender.name} / published Python, {where}"] = mine / python
+            if rust:
+                section.figures[f"{sender.name} / published Rust, {where}"] = mine / rust
     section.rows = list(cells.values())
     section.show()
     return section
 
 
-def _against_throwaway(rounds: int, part: float) -> Section:
+def _against_throwaway(size: Size) -> Section:
     """The published Rust client into our server, and into one that forgets everything."""
     section = Section(
         "The published Rust client into our server and into one that throws everything away",
         "The second server is ours with another ingest handler, which reads the bytes and answers.",
         ["channels", "ours", "throw-away", "part reached"],
     )
-    sender = next(each for each in ALL if each.name == "published Rust")
     with sift_serve() as real, throwaway() as forgetful:
         for channels in (10, 100):
-            what = Workload(channels, "double", sender.rows(channels, part))
+            what = RUST.workload(channels, "double", size.part)
             rates: tuple[list[float], list[float]] = ([], [])
-            for _ in range(rounds + 2):
-                rates[0].append(what.values / send(real, sender, what))
-                rates[1].append(what.values / send(forgetful, sender, what, keeps=False))
+            for _ in range(size.rounds + 2):
+                rates[0].append(what.values / send(real, RUST, what))
+                rates[1].append(what.values / send(forgetful, RUST, what, keeps=False))
             ours, most = map(statistics.median, rates)
             section.rows.append([f"{channels}", rate(ours), rate(most), f"{ours / most:.2f}"])
+            section.figures[
+                f"server / throw-away server, fed by published Rust, {channels} channels"
+            ] = ours / most
+    section.note_memory(real.peak_memory_bytes())
     section.show()
     return section
 
@@ -192,26 +204,42 @@ def wait_until_idle(server: BenchmarkServer) -> None:
 
 
 def check_readable(server: BenchmarkServer, asset: str, what: Workload) -> None:
-    """Read back the last row's first channel.
+    """Read back the first channel in the last rows.
 
     Raises:
-        RuntimeError: It is not there, or not equal.
+        RuntimeError: Other points are there than were sent.
     """
+    first = max(0, what.rows - ROWS_READ)
     column = what.columns()[0]
-    row = max(at for at in range(what.rows) if column[at % len(column)] is not None)
-    start_ns = START_NS + row * STEP_NS
+    sent_ns = [
+        START_NS + row * STEP_NS
+        for row in range(first, what.rows)
+        if column[row % len(column)] is not None
+    ]
     with plain_channel(server.address, API_KEY) as channel:
         assets = AssetServiceStub(channel).ListAssets(
             ListAssetsRequest(filter=f"name == '{asset}'")
         )
-        asset_id = assets.assets[0].asset_id
-        listed = ChannelServiceStub(channel).ListChannels(
-            ListChannelsRequest(filter=f"asset_id == '{asset_id}' && name == '{what.names()[0]}'")
+        channel_id = channel_id_of(channel, assets.assets[0].asset_id, what.names()[0])
+        found_ns = read_times_ns(
+            channel, channel_id, START_NS + first * STEP_NS, START_NS + what.rows * STEP_NS
         )
-        query = Query(channel=ChannelQuery(channel_id=listed.channels[0].channel_id))
-        request = GetDataRequest(queries=[query])
-        request.start_time.FromNanoseconds(start_ns)
-        request.end_time.FromNanoseconds(start_ns + 1)
-        page = DataServiceStub(channel).GetData(request)
-    if len(page.data) != 1:
-        raise RuntimeError(f"{asset}: row {row} of {what} is not readable")
+    if found_ns != sent_ns:
+        raise RuntimeError(f"{asset}: the last {len(sent_ns)} points are not readable")
+
+
+def channel_id_of(channel: grpc.Channel, asset_id: str, name: str) -> str:
+    """Ask the server for the id of an asset's channel."""
+    request = ListChannelsRequest(filter=f"asset_id == '{asset_id}' && name == '{name}'")
+    return ChannelServiceStub(channel).ListChannels(request).channels[0].channel_id
+
+
+def read_times_ns(channel: grpc.Channel, channel_id: str, start_ns: int, end_ns: int) -> list[int]:
+    """Read the times of a double channel's points from a time on, and before another."""
+    request = GetDataRequest(queries=[Query(channel=ChannelQuery(channel_id=channel_id))])
+    request.start_time.FromNanoseconds(start_ns)
+    request.end_time.FromNanoseconds(end_ns)
+    found = DoubleValues()
+    for packed in DataServiceStub(channel).GetData(request).data:
+        packed.Unpack(found)
+    return [point.timestamp.ToNanoseconds() for point in found.values]
