@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sift_server.api.app import build_app
-from sift_server.api.http_server import HttpServer
+from sift_server.api.http_server import HttpLimits, HttpServer
 from sift_server.api.ingest_stream import IngestStream
 from sift_server.api.services import services
 from sift_server.api_key import load_or_create_api_key
@@ -49,6 +49,7 @@ class ServerSettings:
         tls_key: PEM file with its private key.
         store_limits: How much is kept in memory before it is written to the table.
         ingest_limits: How much streams may hold.
+        http_limits: How much connections may hold.
     """
 
     data_dir: Path
@@ -58,6 +59,7 @@ class ServerSettings:
     tls_key: Path | None = None
     store_limits: StoreLimits = field(default_factory=StoreLimits)
     ingest_limits: IngestLimits = field(default_factory=IngestLimits)
+    http_limits: HttpLimits = field(default_factory=HttpLimits)
 
 
 class Server:
@@ -141,6 +143,7 @@ class Server:
             self._settings.port,
             tls_cert=self._settings.tls_cert,
             tls_key=self._settings.tls_key,
+            limits=self._settings.http_limits,
         )
         self._http.start()
         keep.callback(self._http.stop)

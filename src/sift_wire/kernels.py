@@ -35,8 +35,9 @@ VALUES_START, VALUES_END, VALUES = 7, 8, 9
 UNDERSTOOD = 10
 HEAD_END = 11
 """Where the timestamp begins, if the values follow it at once; else -1."""
-LIKE_PREVIOUS = 12
-"""Whether config, flow and run are those of the previous message that was understood."""
+LIKE = 12
+"""An earlier message that has the same config, flow and run, if one was found by the way; else -1.
+"""
 SCAN_COLUMNS = 13
 
 # Columns of the table that tells `fill_columns` about groups of messages, one row a group.
@@ -377,27 +378,41 @@ def _scan_like(
         row[column] = model[column] + moved
     row[HEAD_END] = start + head_bytes
     row[UNDERSTOOD] = 1
-    row[LIKE_PREVIOUS] = 1
     return tail_bytes >= 0
 
 
 @_compiled
 def scan_messages(data: Bytes, starts: Ints, ends: Ints, scan: Ints) -> None:
-    """Find out what each message says of itself, and where its values lie."""
+    """Find out what each message says of itself, and where its values lie.
+
+    Most messages are of the same flow as the one before. Where flows take turns, they are of the
+    flow that came next the last time, or begin a new turn.
+    """
     previous = -1
     for index in range(len(starts)):
-        start = starts[index]
-        end = ends[index]
         row = scan[index]
-        if (
-            previous < 0
-            or scan[previous, HEAD_END] < 0
-            or not _scan_like(
-                data, start, end, row, starts[previous], ends[previous], scan[previous]
-            )
-        ):
-            row[UNDERSTOOD] = _scan_message(data, start, end, row)
-            row[LIKE_PREVIOUS] = 0
+        row[LIKE] = -1
+        if previous >= 0:
+            next_in_turn = scan[previous, LIKE] + 1
+            for model in (previous, next_in_turn, 0):
+                if (
+                    scan[model, UNDERSTOOD]
+                    and scan[model, HEAD_END] >= 0
+                    and _scan_like(
+                        data,
+                        starts[index],
+                        ends[index],
+                        row,
+                        starts[model],
+                        ends[model],
+                        scan[model],
+                    )
+                ):
+                    row[LIKE] = model
+                    break
+        if row[LIKE] < 0:
+            row[UNDERSTOOD] = _scan_message(data, starts[index], ends[index], row)
+            row[LIKE] = -1
         if row[UNDERSTOOD]:
             previous = index
 
@@ -444,14 +459,15 @@ def group_messages(
         table: Work space, filled with -1; a power of two at least twice the number of messages.
     """
     groups = 0
-    group = -1
     mask = np.uint64(len(table) - 1)
     for index in range(len(scan)):
         row = scan[index]
         if not row[UNDERSTOOD]:
             group_of[index] = -1
             continue
-        if not row[LIKE_PREVIOUS]:
+        if row[LIKE] >= 0:
+            group = group_of[row[LIKE]]
+        else:
             value = _hash(data, row[CONFIG_START], row[CONFIG_END], np.uint64(0xCBF29CE484222325))
             value = _hash(data, row[FLOW_START], row[FLOW_END], value ^ np.uint64(0xFF))
             value = _hash(data, row[RUN_START], row[RUN_END], value ^ np.uint64(0xFF))

@@ -14,7 +14,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 
-from sift_server.api.http2 import Http2Limits, Http2Protocol
+from sift_server.api.http2 import Http2Limits, Http2Protocol, OpenConnections
 from sift_server.api.http2_bytes import PREFACE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Connections:
         self._app = app
         self._limits = limits
         self._undecided: set[_Undecided] = set()
-        self._http2: set[Http2Protocol] = set()
+        self._http2 = OpenConnections(limits.untaken_bytes_max)
         self._http1: set[asyncio.Task[None]] = set()
         self._http1_config = _http1_config(limits, tls=tls)
         self._http1_context = WorkerContext(None)
@@ -44,7 +44,7 @@ class Connections:
         await self._http1_context.terminated.set()
         for undecided in list(self._undecided):
             undecided.transport.abort()
-        http2 = list(self._http2)
+        http2 = list(self._http2.all)
         for connection in http2:
             connection.end()
         ends = [asyncio.create_task(connection.ended()) for connection in http2]

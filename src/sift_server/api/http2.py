@@ -52,6 +52,8 @@ class Http2Limits:
         header_bytes_max: Largest list of headers.
         calls_max: Calls of a connection at a time.
         idle_ms: How long a connection without a call is kept.
+        untaken_bytes_max: Body bytes that apps have not taken yet, of all connections together. As
+            long as there are more, no connection that has some is read from.
     """
 
     stream_window_bytes: int = 512 * 1024
@@ -60,13 +62,48 @@ class Http2Limits:
     header_bytes_max: int = 64 * 1024
     calls_max: int = 1_000
     idle_ms: int = 24 * 60 * 60 * 1_000
+    untaken_bytes_max: int = 128 * 1024 * 1024
+
+
+class OpenConnections:
+    """The connections of a server, and what waits in them. For its event loop only."""
+
+    def __init__(self, untaken_bytes_max: int) -> None:
+        self._untaken_bytes_max = untaken_bytes_max
+        self._untaken_bytes = 0
+        self._held: set[Http2Protocol] = set()
+        self.all: set[Http2Protocol] = set()
+
+    def add_untaken(self, connection: Http2Protocol, body_bytes: int) -> None:
+        """Count body bytes that came in; too many hold their connection."""
+        self._untaken_bytes += body_bytes
+        if self._untaken_bytes > self._untaken_bytes_max and connection not in self._held:
+            self._held.add(connection)
+            connection.choose_reading()
+
+    def remove_untaken(self, body_bytes: int) -> None:
+        """Count body bytes that were taken, or thrown away."""
+        self._untaken_bytes -= body_bytes
+        if self._held and self._untaken_bytes <= self._untaken_bytes_max // 2:
+            held, self._held = self._held, set()
+            for connection in held:
+                connection.choose_reading()
+
+    def holds(self, connection: Http2Protocol) -> bool:
+        """Whether a connection must not be read from."""
+        return connection in self._held
+
+    def forget(self, connection: Http2Protocol) -> None:
+        """Forget a connection that is gone."""
+        self.all.discard(connection)
+        self._held.discard(connection)
 
 
 class Http2Protocol(asyncio.Protocol):
     """A connection that speaks HTTP/2 from its first byte on."""
 
-    def __init__(self, app: ASGIApp, limits: Http2Limits, connections: set[Http2Protocol]) -> None:
-        """Take the set that this connection is to be in while it is open."""
+    def __init__(self, app: ASGIApp, limits: Http2Limits, connections: OpenConnections) -> None:
+        """Take what this connection is to be among while it is open."""
         self.app = app
         self._connections = connections
         self.scope: Scope = {}
@@ -107,7 +144,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, and open the window of the connection."""
-        self._connections.add(self)
+        self._connections.all.add(self)
         self._transport = cast("asyncio.Transport", transport)
         is_tls = transport.get_extra_info("ssl_object") is not None
         self.scope = {
@@ -144,7 +181,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """Tell the calls that nobody waits for them any more."""
-        self._connections.discard(self)
+        self._connections.forget(self)
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         for call in list(self._calls.values()):
@@ -154,15 +191,23 @@ class Http2Protocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Make a client that does not read its answers wait with its calls."""
         self._sending = self.loop.create_future()
-        self._transport.pause_reading()
+        self.choose_reading()
 
     def resume_writing(self) -> None:
         """Go on."""
         if self._sending is not None:
             self._sending.set_result(None)
             self._sending = None
-            if not self.is_closing:
-                self._transport.resume_reading()
+            self.choose_reading()
+
+    def choose_reading(self) -> None:
+        """Read from the client, or not."""
+        if self.is_closing:
+            return
+        if self._sending is not None or self._connections.holds(self):
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     # What calls need
 
@@ -183,9 +228,11 @@ class Http2Protocol(asyncio.Protocol):
             await asyncio.shield(self._sending)
 
     def acknowledge(self, stream_id: int, length: int) -> None:
-        """Say that body bytes were taken or thrown away: the client may send as many more."""
-        self.h2.acknowledge_received_data(length, stream_id)
-        self.flush()
+        """Say that body bytes of a call were taken or dropped: the client may send as many more."""
+        self._connections.remove_untaken(length)
+        if not self.is_closing:
+            self.h2.acknowledge_received_data(length, stream_id)
+            self.flush()
 
     # The end of a connection
 
@@ -287,6 +334,7 @@ class Http2Protocol(asyncio.Protocol):
             # Padding is nothing that an app could take.
             self.h2.acknowledge_received_data(length - len(data), stream_id)
         if data:
+            self._connections.add_untaken(self, len(data))
             call.received(data)
 
     # The end of a call
@@ -294,16 +342,17 @@ class Http2Protocol(asyncio.Protocol):
     def answered(self, call: _Call) -> None:
         """Forget a call that sent its answer, or never will."""
         self._leave(call)
+        untaken = call.drop()
+        if untaken:
+            self.acknowledge(call.stream_id, untaken)
         stream = self.h2.streams.get(call.stream_id)
         if stream is not None and not stream.closed and not self.is_closing:
             self.h2.reset_stream(call.stream_id, call.reset_code)
-        self.flush()
+            self.flush()
 
     def _leave(self, call: _Call) -> None:
-        if self._calls.pop(call.stream_id, None) is not None:
-            untaken = call.leave()
-            if untaken and not self.is_closing:
-                self.h2.acknowledge_received_data(untaken, call.stream_id)
+        self._calls.pop(call.stream_id, None)
+        call.leave()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -363,25 +412,28 @@ class _Call:
         self._is_body_complete = True
         _wake(self._receiver)
 
-    def leave(self) -> int:
-        """Note that the client waits no more; returns how many bytes the app will never take."""
+    def leave(self) -> None:
+        """Note that the client waits no more."""
         self._is_gone = True
-        untaken, self._chunk_bytes = self._chunk_bytes, 0
-        self._chunks.clear()
         _wake(self._receiver)
         _wake(self._sender)
+
+    def drop(self) -> int:
+        """Throw away what the app did not take; returns how many bytes."""
+        untaken, self._chunk_bytes = self._chunk_bytes, 0
+        self._chunks.clear()
         return untaken
 
     async def receive(self) -> Event:
-        """ASGI's `receive`."""
-        while not self._chunks and not self._is_gone:
+        """ASGI's `receive`. What a client sent is there to be taken even if it is gone."""
+        while not self._chunks:
             if self._is_body_complete and not self._is_end_told:
                 self._is_end_told = True
                 return {"type": "http.request", "body": b"", "more_body": False}
+            if self._is_gone:
+                return _GONE
             self._receiver = self._connection.loop.create_future()
             await self._receiver
-        if self._is_gone:
-            return _GONE
         body = self._chunks.popleft()
         self._chunk_bytes -= len(body)
         self._connection.acknowledge(self.stream_id, len(body))

@@ -45,6 +45,7 @@ class IngestStream:
         self._ingestor = ingestor
         self._threads = threads
         self._budget = _Budget(ingestor.limits.buffer_bytes_max)
+        self._unfinished = _Budget(ingestor.limits.unfinished_bytes_max)
 
     async def __call__(
         self,
@@ -55,7 +56,9 @@ class IngestStream:
         """Answer one call."""
         try:
             reader = self._reader(dict(scope["headers"]))
-            await _Intake(self._ingestor, self._threads, reader, self._budget).run(receive)
+            await _Intake(
+                self._ingestor, self._threads, reader, self._budget, self._unfinished
+            ).run(receive)
         except _StreamRefusedError as refused:
             await send_grpc_error(send, refused.code, str(refused))
         except _ClientGoneError:
@@ -118,13 +121,20 @@ class _Intake:
     """
 
     def __init__(
-        self, ingestor: Ingestor, threads: Executor, reader: FrameReader, budget: _Budget
+        self,
+        ingestor: Ingestor,
+        threads: Executor,
+        reader: FrameReader,
+        budget: _Budget,
+        unfinished: _Budget,
     ) -> None:
         self._ingestor = ingestor
         self._threads = threads
         self._reader = reader
         self._budget = budget
         self._held = 0
+        self._unfinished = unfinished
+        self._unfinished_held = 0
         self._chunks: list[bytes] = []
         self._bytes = 0
         self._done = False
@@ -143,6 +153,7 @@ class _Intake:
                 await self._take_while_receiving(receive)
         finally:
             self._hold(-self._held)
+            self._unfinished.take(-self._unfinished_held)
         for durable in self._durable:
             await asyncio.wrap_future(durable)
 
@@ -204,6 +215,7 @@ class _Intake:
                 self._hold(-frames_bytes)
                 if refusal is not None:
                     raise _StreamRefusedError(GrpcCode.INVALID_ARGUMENT, refusal.reason)
+                self._hold_unfinished()
             if done:
                 self._finish()
                 return
@@ -211,6 +223,19 @@ class _Intake:
     def _hold(self, count: int) -> None:
         self._held += count
         self._budget.take(count)
+
+    def _hold_unfinished(self) -> None:
+        """Count what the reader keeps; it can't go through by waiting, so too much is refused."""
+        held = self._reader.unfinished_bytes
+        self._unfinished.take(held - self._unfinished_held)
+        self._unfinished_held = held
+        if held and self._unfinished.is_full:
+            raise _StreamRefusedError(
+                GrpcCode.UNAVAILABLE,
+                f"the server holds {self._ingestor.limits.unfinished_bytes_max} bytes of messages"
+                " that are not complete, and takes no more of them now. Try again, with smaller"
+                " messages",
+            )
 
     def _take(self, chunks: list[bytes]) -> RejectedMessage | None:
         """Decode and append, on a thread of the pool; one call at a time for a stream."""

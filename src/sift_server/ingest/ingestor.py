@@ -32,6 +32,8 @@ class IngestLimits:
             that has more is not read from until they went through.
         buffer_bytes_max: The same for all streams together. A stream that has nothing waiting may
             always receive a chunk, so that none is starved.
+        unfinished_bytes_max: Bytes of messages that are not complete, of all streams together. They
+            can't go through, so that a stream that has more is refused; its client tries again.
         room_wait_ms: How long a full server lets a stream wait at a time before it looks again.
         at_once_bytes_max: Frames of up to this size are taken faster than they can be handed to
             another thread.
@@ -40,6 +42,7 @@ class IngestLimits:
     message_bytes_max: int = 64 * 1024 * 1024
     stream_buffer_bytes_max: int = 4 * 1024 * 1024
     buffer_bytes_max: int = 64 * 1024 * 1024
+    unfinished_bytes_max: int = 128 * 1024 * 1024
     room_wait_ms: int = 1_000
     at_once_bytes_max: int = 16 * 1024
 
