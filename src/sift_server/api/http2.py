@@ -62,7 +62,7 @@ class Http2Limits:
     header_bytes_max: int = 64 * 1024
     calls_max: int = 1_000
     idle_ms: int = 24 * 60 * 60 * 1_000
-    untaken_bytes_max: int = 128 * 1024 * 1024
+    untaken_bytes_max: int = 64 * 1024 * 1024
 
 
 class OpenConnections:
