@@ -94,9 +94,8 @@ def _messages(grpc_channel: grpc.Channel, channel_id: str, run_id: str | None) -
     while True:
         page = stub.GetData(request)
         for packed in page.data:
-            values = getattr(data_pb2, packed.TypeName().rpartition(".")[2])()
-            packed.Unpack(values)
-            yield values
+            # `Unpack` would insist on a slash in the type URL.
+            yield getattr(data_pb2, packed.type_url.rpartition(".")[2]).FromString(packed.value)
         if not page.next_page_token:
             return
         request.page_token = page.next_page_token

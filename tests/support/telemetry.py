@@ -163,8 +163,7 @@ def read_points(
     while True:
         page = stub.GetData(request)
         for packed in page.data:
-            values = getattr(data_pb2, packed.type_url.rpartition(".")[2])()
-            assert packed.Unpack(values)
+            values = getattr(data_pb2, packed.type_url.rpartition(".")[2]).FromString(packed.value)
             for value in values.values:
                 if isinstance(value, data_pb2.BitFieldElementValues):
                     points += [(_ns(each), value.name, each.value) for each in value.values]

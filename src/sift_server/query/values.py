@@ -78,7 +78,7 @@ class ChannelInfo:
 def data_message(
     channel: ChannelInfo, asset: AssetInfo, run: RunInfo | None, points: RunPoints
 ) -> AnyMessage:
-    """Pack points of one channel and run as `sift.data.v2.*Values`.
+    """Pack points of one channel and run as `sift.data.v2.*Values`, which is also the type URL.
 
     A bit field is given element by element: the bits `index` to `index + bit_count - 1` of its
     bytes, bit 0 being the lowest bit of the first byte.
@@ -119,9 +119,9 @@ def data_message(
                 )
             ],
         )
-    packed = AnyMessage()
-    packed.Pack(message)
-    return packed
+    # Clients take the whole URL for the name of the type, so nothing like `type.googleapis.com/`
+    # may be in front of it.
+    return AnyMessage(type_url=message.DESCRIPTOR.full_name, value=message.SerializeToString())
 
 
 def _metadata(channel: ChannelInfo, asset: AssetInfo, run: RunInfo | None) -> data_pb2.Metadata:
