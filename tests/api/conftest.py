@@ -41,6 +41,8 @@ class Assets:
         kind = getattr(errors, request.asset_id, None)
         if kind is not None:
             raise kind("what was wrong, in % and ünïcode")
+        if request.asset_id.startswith("no "):
+            raise errors.NotFoundError(request.asset_id)
         if request.asset_id == "broken":
             raise ZeroDivisionError
         return assets_pb2.GetAssetResponse(asset={"asset_id": request.asset_id})
@@ -62,6 +64,7 @@ class Ingest:
 
     def __init__(self) -> None:
         self.refuse_after_bytes = 2**62
+        self.words = "no more of this"
         self.gate = threading.Event()
         self.gate.set()
         self.received = 0
@@ -74,7 +77,7 @@ class Ingest:
             received += len(event.get("body", b""))
             self.received = received
             if received > self.refuse_after_bytes:
-                await send_grpc_error(send, GrpcCode.INVALID_ARGUMENT, "no more of this")
+                await send_grpc_error(send, GrpcCode.INVALID_ARGUMENT, self.words)
                 return
             if not event.get("more_body", False):
                 await send_grpc_response(send, b"")

@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import time
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from sift.assets.v1 import assets_pb2, assets_pb2_grpc
 from sift.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from sift.ping.v1 import ping_pb2, ping_pb2_grpc
 from sift.rules.v1 import rules_pb2, rules_pb2_grpc
+from sift_server.api.grpc_status import ESCAPED_MESSAGE_BYTES_MAX
 from sift_server.api.http_server import HttpServer
 from support.serving import plain_channel
 
@@ -76,6 +78,31 @@ def test_an_error_has_the_same_meaning_at_every_door(
         address, "POST", "/sift.assets.v1.AssetService/GetAsset", {"assetId": error}
     )
     assert (answer["code"], answer["message"]) == (name.lower(), words)
+
+
+@pytest.mark.parametrize("letter", ["x", " ", "ü", "🛰"])
+@pytest.mark.parametrize("count", [1_300, 50_000])
+def test_a_long_message_is_cut_to_what_clients_take(
+    channel: grpc.Channel, ingest: Any, letter: str, count: int
+):
+    """As percent-encoded it has at most 4 KiB, so that the status arrives and not the limit's."""
+    words = "no " + letter * count
+    ingest.refuse_after_bytes, ingest.words = 0, words
+    message = ingest_pb2.IngestWithConfigDataStreamRequest(flow="f")
+    with pytest.raises(grpc.RpcError) as streamed:
+        ingest_pb2_grpc.IngestServiceStub(channel).IngestWithConfigDataStream(iter([message]))
+    with pytest.raises(grpc.RpcError) as unary:
+        assets_pb2_grpc.AssetServiceStub(channel).GetAsset(
+            assets_pb2.GetAssetRequest(asset_id=words)
+        )
+    assert streamed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert unary.value.code() is grpc.StatusCode.NOT_FOUND
+    said = unary.value.details()
+    assert streamed.value.details() == said
+    assert len(urllib.parse.quote(said, safe="")) <= ESCAPED_MESSAGE_BYTES_MAX
+    if said != words:
+        assert words.startswith(said.removesuffix("…"))
+        assert len(urllib.parse.quote(said, safe="")) > ESCAPED_MESSAGE_BYTES_MAX - 12
 
 
 def test_a_failure_of_the_server_tells_nothing_of_its_inside(

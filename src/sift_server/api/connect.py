@@ -10,7 +10,7 @@ from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.server import ConnectASGIApplication, Endpoint
 
-from sift_server.api.grpc_status import GrpcCode, code_of
+from sift_server.api.grpc_status import GrpcCode, code_of, fitted
 from sift_server.api.registry import Method, Registry, UnexpectedError
 from sift_server.errors import ServerError
 
@@ -56,7 +56,7 @@ def _endpoint(registry: Registry, method: Method) -> Any:  # noqa: ANN401 (conne
         try:
             return await registry.call(method, request)
         except ServerError as error:
-            raise ConnectError(_CODES[code_of(error)], str(error)) from None
+            raise ConnectError(_CODES[code_of(error)], fitted(str(error))) from None
         except UnexpectedError as error:
             raise ConnectError(Code.INTERNAL, str(error)) from None
 

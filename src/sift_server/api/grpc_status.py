@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,11 @@ from sift_wire.messages import frame
 if TYPE_CHECKING:
     from sift_server.api.asgi import Send
 
-_MESSAGE_CHARACTERS_MAX = 4_000
-"""Longest status message; it travels as a header, which clients limit to 8 KiB."""
+ESCAPED_MESSAGE_BYTES_MAX = 4_096
+"""Longest status message as it travels: percent-encoded in a header. The gRPC library allows all
+headers together 8 KiB, and takes a call whose headers are larger for RESOURCE_EXHAUSTED."""
 
-# Everything printable in ASCII but the percent sign travels as it is.
-_UNESCAPED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_PART_OF_AN_ESCAPE = re.compile(r"%.?$")
 
 
 class GrpcCode(enum.IntEnum):
@@ -63,6 +64,17 @@ def code_of(error: errors.ServerError) -> GrpcCode:
     return next(code for kind, code in _CODES.items() if isinstance(error, kind))
 
 
+def fitted(message: str) -> str:
+    """A status message, cut where it would be too long percent-encoded."""
+    # A character takes a byte or more.
+    escaped = urllib.parse.quote(message[: ESCAPED_MESSAGE_BYTES_MAX + 1], safe="")
+    if len(escaped) <= ESCAPED_MESSAGE_BYTES_MAX:
+        return message
+    end = "…"
+    kept = escaped[: ESCAPED_MESSAGE_BYTES_MAX - len(urllib.parse.quote(end))]
+    return urllib.parse.unquote(_PART_OF_AN_ESCAPE.sub("", kept), errors="ignore") + end
+
+
 async def send_grpc_response(send: Send, message: bytes) -> None:
     """Answer a gRPC call with one message and the status OK."""
     await _start(send)
@@ -72,15 +84,13 @@ async def send_grpc_response(send: Send, message: bytes) -> None:
 
 async def send_grpc_error(send: Send, code: GrpcCode, message: str) -> None:
     """Answer a gRPC call with a status other than OK."""
-    if len(message) > _MESSAGE_CHARACTERS_MAX:
-        message = message[:_MESSAGE_CHARACTERS_MAX] + "…"
     await _start(send)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
     await _end(
         send,
         [
             (b"grpc-status", str(int(code)).encode("ascii")),
-            (b"grpc-message", urllib.parse.quote(message, safe=_UNESCAPED).encode("ascii")),
+            (b"grpc-message", urllib.parse.quote(fitted(message), safe="").encode("ascii")),
         ],
     )
 
