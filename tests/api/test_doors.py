@@ -19,6 +19,7 @@ from sift.ping.v1 import ping_pb2, ping_pb2_grpc
 from sift.rules.v1 import rules_pb2, rules_pb2_grpc
 from sift_server.api.grpc_status import ESCAPED_MESSAGE_BYTES_MAX
 from sift_server.api.http_server import HttpServer
+from sift_server.api.refusal import answers_failures
 from support.serving import plain_channel
 
 if TYPE_CHECKING:
@@ -119,6 +120,30 @@ def test_a_failure_of_the_server_tells_nothing_of_its_inside(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_what_no_door_expected_is_INTERNAL_in_the_words_of_the_caller(  # noqa: N802
+    caplog: pytest.LogCaptureFixture,
+):
+    """An app that fails before it answers leaves nobody with an empty answer."""
+
+    async def broken(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise ZeroDivisionError
+
+    server = HttpServer(answers_failures(broken), "127.0.0.1", 0)
+    server.start()
+    address = f"127.0.0.1:{server.port}"
+    try:
+        for path, code in (("/api/v1/ping", 13), ("/sift.ping.v1.PingService/Ping", "internal")):
+            status, answer = call(address, "POST", path, {})
+            assert (status, answer["code"]) == (500, code)
+            assert "its log says why" in answer["message"]
+        with plain_channel(address, KEY) as opened, pytest.raises(grpc.RpcError) as caught:
+            ping_pb2_grpc.PingServiceStub(opened).Ping(ping_pb2.PingRequest())
+        assert caught.value.code() is grpc.StatusCode.INTERNAL
+    finally:
+        server.stop(grace_ms=500)
+    assert caplog.text.count("raise ZeroDivisionError") == 3
+
+
 def test_what_the_server_lacks_is_unimplemented(channel: grpc.Channel, address: str):
     """Every other RPC of the protocol answers UNIMPLEMENTED and names itself."""
     with pytest.raises(grpc.RpcError) as caught:
@@ -198,8 +223,13 @@ def test_REST_follows_the_bindings(  # noqa: N802
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "words"),
     [
-        ("GET", "/api/v1/nothing", None, 404, "/api/v1/nothing"),
-        ("DELETE", "/api/v2/runs", None, 405, "POST"),
+        ("GET", "/api/v1/nothing", None, 501, "/api/v1/nothing"),
+        ("GET", "/api/v1/%FF", None, 501, "/api/v1/"),
+        ("DELETE", "/api/v2/runs", None, 501, "POST"),
+        ("POST", "/api/v2/runs", b"[" * 100_000, 400, "nested too deeply"),
+        ("POST", "/api/v2/runs", {"metadata": {"a": {"b": {}}}}, 400, "does not fit"),
+        ("PATCH", "/api/v2/runs?run.name=a", {"run": "x"}, 400, "'run.name'"),
+        ("PATCH", "/api/v2/runs?run.name=a", {"run": None}, 400, "'run.name'"),
         ("POST", "/api/v2/runs", b"{", 400, "not JSON"),
         ("POST", "/api/v2/runs", [], 400, "object"),
         ("POST", "/api/v2/runs", {"nome": 1}, 400, "nome"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sift_server.api.asgi import header, send_body
 from sift_server.api.auth import requires_key
 from sift_server.api.connect import ConnectApplication
+from sift_server.api.refusal import answers_failures
 from sift_server.api.registry import Registry
 from sift_server.api.rest import RestApplication
 
@@ -56,7 +57,7 @@ def build_app(
         else:
             await connect(scope, receive, send)
 
-    with_key = requires_key(dispatch, api_key)
+    with_key = requires_key(answers_failures(dispatch), api_key)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"], scope.get("path"):

@@ -12,9 +12,7 @@ Send = Callable[[Event], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-async def send_body(
-    send: Send, status: int, content_type: str, body: bytes, *headers: tuple[bytes, bytes]
-) -> None:
+async def send_body(send: Send, status: int, content_type: str, body: bytes) -> None:
     """Answer an HTTP request with one body."""
     await send(
         {
@@ -23,7 +21,6 @@ async def send_body(
             "headers": [
                 (b"content-type", content_type.encode("ascii")),
                 (b"content-length", str(len(body)).encode("ascii")),
-                *headers,
             ],
         }
     )

@@ -17,7 +17,8 @@ from google.protobuf import json_format
 
 from sift_server.api.asgi import send_body
 from sift_server.api.connect import REQUEST_BYTES_MAX
-from sift_server.api.grpc_status import HTTP_STATUS, GrpcCode, code_of
+from sift_server.api.grpc_status import GrpcCode, code_of
+from sift_server.api.refusal import send_refusal
 from sift_server.api.registry import Method, Registry, UnexpectedError
 from sift_server.errors import InvalidArgumentError, ResourceExhaustedError, ServerError
 
@@ -50,35 +51,39 @@ class RestApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        path = scope["raw_path"].decode("ascii") if scope.get("raw_path") else scope["path"]
+        raw_path = scope.get("raw_path")
+        path = raw_path.decode("utf-8", "replace") if raw_path else scope["path"]
         found = [
             (route, match)
             for route in self._routes
             if (match := route.pattern.fullmatch(path)) is not None
         ]
         if not found:
-            await _send_error(send, 404, GrpcCode.NOT_FOUND, f"there is no {path}")
+            message = f"this server does not have {path}"
+            await send_refusal(scope, send, GrpcCode.UNIMPLEMENTED, message)
             return
         verb = scope["method"].lower()
         mine = [(route, match) for route, match in found if route.verb == verb]
         if not mine:
             allowed = ", ".join(sorted({route.verb.upper() for route, _ in found}))
             message = f"{path} takes {allowed}, not {scope['method']}"
-            await _send_error(
-                send, 405, GrpcCode.UNIMPLEMENTED, message, (b"allow", allowed.encode("ascii"))
-            )
+            await send_refusal(scope, send, GrpcCode.UNIMPLEMENTED, message)
             return
         # The most literal template wins: `rules:list` before `rules/{id}`.
         route, match = min(mine, key=lambda each: len(each[0].fields))
         try:
             body = await _read(receive)
-            request = _request(route, match, scope["query_string"].decode("ascii"), body)
+            query = scope["query_string"].decode("utf-8", "replace")
+            request = _request(route, match, query, body)
             response = await self._registry.call(route.method, request)
         except ServerError as error:
-            code = code_of(error)
-            await _send_error(send, HTTP_STATUS[code], code, str(error))
+            await send_refusal(scope, send, code_of(error), str(error))
+        except RecursionError:
+            # Of the body's parsers alone: what a method raises is one of the others.
+            message = "the body is nested too deeply"
+            await send_refusal(scope, send, GrpcCode.INVALID_ARGUMENT, message)
         except UnexpectedError as error:
-            await _send_error(send, 500, GrpcCode.INTERNAL, str(error))
+            await send_refusal(scope, send, GrpcCode.INTERNAL, str(error))
         else:
             text = json_format.MessageToJson(response, always_print_fields_with_no_presence=True)
             await send_body(send, 200, "application/json", text.encode())
@@ -151,7 +156,13 @@ def _place(content: dict[str, Any], descriptor: Descriptor, name: str, values: l
         field = _field(descriptor, parent, name)
         if field.message_type is None:
             raise InvalidArgumentError(f"there is no parameter {name!r}")
-        content = content.setdefault(field.name, {})
+        spelling = field.json_name if field.json_name in content else field.name
+        inner = content.setdefault(spelling, {})
+        if not isinstance(inner, dict):
+            raise InvalidArgumentError(
+                f"the parameter {name!r} belongs into {parent!r}, which is no object in the body"
+            )
+        content = inner
         descriptor = field.message_type
     field = _field(descriptor, last, name)
     converted = [_converted(field, value, name) for value in values]
@@ -173,10 +184,3 @@ def _converted(field: FieldDescriptor, text: str, name: str) -> object:
             raise InvalidArgumentError(f"{name} is true or false, not {text!r}")
         return text == "true"
     return text
-
-
-async def _send_error(
-    send: Send, status: int, code: GrpcCode, message: str, *headers: tuple[bytes, bytes]
-) -> None:
-    body = {"code": int(code), "message": message, "details": []}
-    await send_body(send, status, "application/json", json.dumps(body).encode(), *headers)
