@@ -82,11 +82,12 @@ class Server:
 
     @property
     def address(self) -> str:
-        """`HOST:PORT` of the running server."""
+        """`HOST:PORT` of the running server; `[HOST]:PORT` for an IPv6 address."""
         if self._http is None:
             msg = "the server is not running"
             raise RuntimeError(msg)
-        return f"{self._settings.host}:{self._http.port}"
+        host = self._settings.host
+        return f"[{host}]:{self._http.port}" if ":" in host else f"{host}:{self._http.port}"
 
     def start(self) -> None:
         """Open the folder, replay what the table does not have yet, and take calls.

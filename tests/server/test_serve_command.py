@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import subprocess
 import urllib.error
@@ -104,6 +105,14 @@ def test_TLS(tmp_path: Path):  # noqa: N802
             grpc.access_token_call_credentials(server.api_key),
         )
         with grpc.secure_channel(server.address, credentials) as channel:
+            assert ping(channel)
+
+
+def test_an_IPv6_address_is_printed_in_brackets(tmp_path: Path):  # noqa: N802
+    """As it was given, so that clients can be told to use the line as it stands."""
+    with serving(tmp_path / "data", "--listen", "[::1]:0") as server:
+        assert re.fullmatch(r"\[::1\]:[1-9]\d*", server.address)
+        with plain_channel(server.address, server.api_key) as channel:
             assert ping(channel)
 
 
