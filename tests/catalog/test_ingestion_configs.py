@@ -195,6 +195,32 @@ def test_names_that_are_missing_or_twice_are_refused(catalog, flows, said):
         catalog.ingestion_configs.create("", "key", [])
 
 
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        ([("a", 0, 33)], "element 'a'.*'gpio'.*'f' has 33 bits"),
+        ([("a", 0, -1)], "element 'a'.*has -1 bits"),
+        ([("a", -1, 1)], "element 'a'.*the index -1"),
+        ([("a", 2**31, 1)], "element 'a'.*the index 2147483648"),
+        ([("a", 0, 1), ("a", 1, 1)], "element 'a'.*twice"),
+        ([("a", 0, 1), (" ", 1, 1)], "element 2 of the channel 'gpio'.*no name"),
+    ],
+)
+def test_bit_field_elements_that_cannot_be_read_are_refused(catalog, elements, said):
+    """When a config is created and when a flow is; the widest and the last bits are taken."""
+    fine = tuple(BitFieldElement(*one) for one in [("a", 0, 32), ("b", 2**31 - 1, 1), ("c", 0, 0)])
+    config = catalog.ingestion_configs.create(
+        "asset", "key", [FlowConfig("f", (replace(GPIO, bit_field_elements=fine),))]
+    )
+    wrong = replace(GPIO, bit_field_elements=tuple(BitFieldElement(*one) for one in elements))
+    with pytest.raises(InvalidArgumentError, match=said):
+        catalog.ingestion_configs.create("asset", "other key", [FlowConfig("f", (wrong,))])
+    with pytest.raises(InvalidArgumentError, match=said):
+        catalog.ingestion_configs.create_flows(
+            config.ingestion_config_id, [FlowConfig("f", (wrong,))]
+        )
+
+
 def test_a_channel_is_one_of_asset_name_and_type(catalog):
     """Two configs of an asset share a channel; another type or asset is another channel."""
     configs = [

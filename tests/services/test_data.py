@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,7 +22,7 @@ from sift_server.catalog import (
 )
 from sift_server.errors import InvalidArgumentError, NotFoundError, UnimplementedError
 from sift_server.lake import PointStore
-from sift_server.query import PointReader
+from sift_server.query import AssetInfo, ChannelInfo, PointReader, RunPoints, data_message
 from sift_wire.columns import DataType
 from support.catalogs import JANUARY_NS
 from support.points import make_batch
@@ -148,6 +150,36 @@ def test_a_bit_field_comes_element_by_element(rig):
     ((message,),) = rig.pages([rig.query("gpio")])
     found = {element.name: points(element) for element in message.values}
     assert found == {"low": [(1, 1), (2, 3)], "high": [(1, 2), (2, 4)]}
+
+
+@pytest.mark.parametrize(
+    ("index", "bit_count", "value"),
+    [
+        (0, 0, 0),
+        (4, 12, 0xABC),
+        (7, 32, 0x1_2345_6789_ABCD >> 7 & 0xFFFF_FFFF),
+        (16, 2**32 - 1, 0x2345_6789),
+        (20, 2**32 - 1, 0x1234_5678),
+        (48, 32, 1),
+        (49, 8, 0),
+        (2**31 - 1, 32, 0),
+        (-(2**31), 2**32 - 1, 0x6789_ABCD),
+    ],
+)
+def test_any_element_of_a_bit_field_can_be_read(index, bit_count, value):
+    """As its first 32 bits at most: also those that a catalog took before it checked them."""
+    packed = data_message(
+        ChannelInfo("id", "gpio", DataType.BIT_FIELD, "", (), (("all", index, bit_count),)),
+        AssetInfo("id", "Rover"),
+        None,
+        RunPoints(
+            "",
+            np.array([JANUARY_NS], np.int64),
+            pa.array([0x1_2345_6789_ABCD.to_bytes(7, "little")]),
+        ),
+    )
+    (element,) = unpacked(packed).values
+    assert [one.value for one in element.values] == [value]
 
 
 def test_runs_are_kept_apart(rig):

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+_BIT_INDEX_MAX = 2**31 - 1
+_ELEMENT_BITS_MAX = 32
+
+
 @dataclass(frozen=True, slots=True)
 class FlowConfig:
     """A flow, its channels in the order of their values on the wire."""
@@ -53,7 +57,8 @@ def check_flows(flows: Sequence[FlowConfig]) -> None:
     """Check what one call declares.
 
     Raises:
-        InvalidArgumentError: A name is blank, or is there twice; says which flow and channel.
+        InvalidArgumentError: A name is blank, or is there twice, or an element of a bit field has
+            bits that can't be read; says which flow and channel.
     """
     names = set()
     for flow in flows:
@@ -79,6 +84,30 @@ def _check_channels(flow: FlowConfig) -> None:
                 " one value of a channel for each timestamp"
             )
         fqns.add(channel.fqn)
+        _check_bit_field(channel, flow.name)
+
+
+def _check_bit_field(channel: ChannelConfig, flow_name: str) -> None:
+    where = f"of the channel {channel.fqn!r} of the flow {flow_name!r}"
+    names = set()
+    for number, element in enumerate(channel.bit_field_elements, 1):
+        if not element.name.strip():
+            raise InvalidArgumentError(f"bit field element {number} {where} has no name")
+        if element.name in names:
+            raise InvalidArgumentError(
+                f"the bit field element {element.name!r} {where} is there twice"
+            )
+        names.add(element.name)
+        if not 0 <= element.index <= _BIT_INDEX_MAX:
+            raise InvalidArgumentError(
+                f"the bit field element {element.name!r} {where} has the index {element.index};"
+                f" bits count from 0 to {_BIT_INDEX_MAX}"
+            )
+        if not 0 <= element.bit_count <= _ELEMENT_BITS_MAX:
+            raise InvalidArgumentError(
+                f"the bit field element {element.name!r} {where} has {element.bit_count} bits; it"
+                f" may have {_ELEMENT_BITS_MAX}, the size of its value when it is read"
+            )
 
 
 def difference(existing: FlowConfig, wanted: FlowConfig) -> str | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sift_server.query.reader import RunPoints
 
 _NS_PER_S = 1_000_000_000
+_ELEMENT_BITS_MAX = 32
 
 _MESSAGES: dict[DataType, tuple[Any, Any]] = {
     DataType.DOUBLE: (data_pb2.DoubleValues, data_pb2.DoubleValue),
@@ -81,7 +82,8 @@ def data_message(
     """Pack points of one channel and run as `sift.data.v2.*Values`, which is also the type URL.
 
     A bit field is given element by element: the bits `index` to `index + bit_count - 1` of its
-    bytes, bit 0 being the lowest bit of the first byte.
+    bytes, bit 0 being the lowest bit of the first byte. Bits behind the end are 0, and an element
+    has its first 32 bits at most.
 
     Args:
         channel: The channel.
@@ -172,4 +174,8 @@ def _python_values(data_type: DataType, values: Any) -> Sequence[Any]:  # noqa: 
 
 
 def _bits(field: bytes, index: int, count: int) -> int:
-    return int.from_bytes(field, "little") >> index & ((1 << count) - 1)
+    # Catalogs of earlier versions hold elements of any size, and with indices below 0.
+    index, count = max(index, 0), min(count, _ELEMENT_BITS_MAX)
+    first = index // 8
+    near = int.from_bytes(field[first : first + _ELEMENT_BITS_MAX // 8 + 1], "little")
+    return near >> index % 8 & ((1 << count) - 1)
