@@ -163,6 +163,9 @@ CEL = {
     'name == """a1"""': [SMALL],
     r"name == '\x61\u0031' || name == '\101\061'": [SMALL, LARGE],
     r"name.contains('\d+ ')": [ITS],
+    r"name.matches('^[[:alpha:]]+\\z')": [HOTFIRE],
+    "name.endsWith('1') && name.startsWith('a')": [SMALL],
+    "name.contains('') && name.startsWith('') && name.endsWith('')": NAMES,
 }
 
 
@@ -203,7 +206,14 @@ def test_filters_mean_what_cel_means(runs, text):
         ("start_time > timestamp(99999999999)", "1677 to 2262"),
         ("start_time > timestamp(name)", "needs a string literal"),
         ("duration > duration('90 parsecs')", "is not a duration"),
-        ("name.matches('(')", "regular expression '\\('"),
+        ("name.matches('(')", r"has '\(' for matches\(\), which can't be searched for: missing \)"),
+        ("name.matches('(?=a)')", "can't be searched for: invalid perl operator: \\(\\?"),
+        (r"name.matches(r'(a)\1')", "can't be searched for: invalid escape sequence"),
+        ("name.matches('((a{100}){100}){100}')", "can't be searched for"),
+        (
+            f"name.contains('{'a' * 100_000}')",
+            r"contains\(\), which can't be searched for: pattern",
+        ),
         (f"name.matches('{'a' * (FILTER_PATTERN_CHARS_MAX + 1)}')", "1,001 characters"),
         ("name.matches(description)", "needs a string literal"),
         ("start_time.matches('a')", "calls matches\\(\\) on start_time, which is a timestamp"),
@@ -333,6 +343,15 @@ def test_assets_and_channels_have_fields_of_their_own(catalog):
     assert channels(f"{asset} && active == true") == ["a", "b", "m.c"]
     assert channels("active == false || is_archived") == []
     assert channels("active && !is_archived && name.contains('.')") == ["m.c"]
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "(a|aa)+$", "(.*a){20}$", r"(\\w*)*!!$"])
+def test_no_regular_expression_takes_for_ever(catalog, pattern):
+    """What other kinds of regular expressions need longer than the universe for ends at once."""
+    name = "a" * 2_000 + "!"
+    catalog.runs.create(RunDraft(name))
+    assert names(catalog, f"name.matches('{pattern}')") == []
+    assert names(catalog, f"name.matches('{pattern}') || name.endsWith('a!')") == [name]
 
 
 def test_a_regular_expression_is_searched_in_the_database(runs):

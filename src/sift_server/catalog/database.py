@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, create_engine, event, insert, inspect, make_url, select
 
-from sift_server.catalog import tables
+from sift_server.catalog import patterns, tables
 from sift_server.errors import ResourceExhaustedError
 
 if TYPE_CHECKING:
@@ -147,6 +147,8 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+    # In place of SQLAlchemy's, which is Python's `re`: some patterns would never come to an end.
+    connection.create_function("regexp", 2, patterns.is_found, deterministic=True)
 
 
 def _begin_sqlite(connection: Connection) -> None:

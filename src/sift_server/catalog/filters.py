@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_, true
 
-from sift_server.catalog import cel
+from sift_server.catalog import cel, patterns
 from sift_server.catalog.fields import Condition, Field, Filterable, Kind, MetadataField, has_row
 from sift_server.catalog.moments import duration_ns, in_64_bits, timestamp_ns, year_start_ns
 from sift_server.errors import InvalidArgumentError
@@ -79,9 +79,9 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 _FLIPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _PATTERNS: Mapping[str, Callable[[str], str]] = {
-    "contains": re.escape,
-    "startsWith": lambda text: rf"\A{re.escape(text)}",
-    "endsWith": lambda text: rf"{re.escape(text)}\Z",
+    "contains": patterns.escaped,
+    "startsWith": lambda text: f"^{patterns.escaped(text)}",
+    "endsWith": lambda text: f"{patterns.escaped(text)}$",
     "matches": lambda text: text,
 }
 _SUMS = {
@@ -193,23 +193,22 @@ class _Translator:
                 f"calls {node.function}() on {subject.written}, which is {subject.kind.value}"
             )
         regex = _PATTERNS[node.function](pattern.value)
-        if node.function == "matches":
-            self._check_regex(regex)
+        self._check_regex(node.function, regex)
         if subject.is_literal:
-            return true() if re.search(regex, subject.value) else false()
+            return true() if patterns.is_found(regex, subject.value) else false()
         return _guarded(subject, subject.value.regexp_match(regex))
 
-    def _check_regex(self, regex: str) -> None:
-        if len(regex) > FILTER_PATTERN_CHARS_MAX:
+    def _check_regex(self, function: str, regex: str) -> None:
+        if function == "matches" and len(regex) > FILTER_PATTERN_CHARS_MAX:
             raise self._error(
                 f"has a regular expression of {len(regex):,} characters; the limit is"
                 f" {FILTER_PATTERN_CHARS_MAX:,}"
             )
         try:
-            re.compile(regex)
-        except (re.error, OverflowError, RecursionError) as error:
+            patterns.check(regex)
+        except patterns.PatternError as error:
             raise self._error(
-                f"has the regular expression {cel.shortened(regex)}, which is none: {error}"
+                f"has {cel.shortened(regex)} for {function}(), which can't be searched for: {error}"
             ) from None
 
     def _operand(self, node: cel.Node) -> _Operand:
