@@ -311,6 +311,17 @@ def test_long_filters_are_answered(runs):
     assert names(runs, both) == [HOTFIRE]
 
 
+@pytest.mark.parametrize(
+    ("condition", "operations"), [("name == 'a1'", 3), ("is_pinned", 2), ("name in ['a1']", 2)]
+)
+def test_fields_and_literals_count_as_operations(runs, condition, operations):
+    """As many as the limit says, and not one more; an `||` of all of them is one itself."""
+    count = (FILTER_OPERATIONS_MAX - 1) // operations
+    assert SMALL in names(runs, " || ".join([condition] * (count - 1) + ["name in ['a1']"]))
+    with pytest.raises(InvalidArgumentError, match="more than 500 operations"):
+        names(runs, " || ".join([condition] * (count + 1)))
+
+
 def test_filters_are_read_by_many_threads_at_once(runs):
     """The parser is shared; answers are not mixed up."""
 

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FILTER_OPERATIONS_MAX = 500
-"""How many comparisons, calls and operators a filter may have."""
+"""How many comparisons, operators, calls, fields and literals a filter may have, all together.
+
+A field or literal that is a condition by itself (`is_archived`) counts as two. What stands in lists
+counts towards `FILTER_LIST_ITEMS_MAX`; towards this too where it has to be compared item by item:
+`null`, bools, an empty string for a field that may be missing, all items behind `'literal' in`.
+"""
 
 FILTER_LIST_ITEMS_MAX = 10_000
 """How many items the lists of a filter may have."""
