@@ -9,7 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sift_server.catalog import Attributes, ListRequest, RunDraft
+from sift_server.catalog import (
+    CHANNEL_FIELDS,
+    COMPONENT_CHANNEL_FIELDS,
+    Attributes,
+    ListRequest,
+    RunDraft,
+)
 from sift_server.catalog.cel import FILTER_CHARS_MAX, FILTER_DEPTH_MAX
 from sift_server.catalog.filters import FILTER_OPERATIONS_MAX, FILTER_PATTERN_CHARS_MAX
 from sift_server.errors import InvalidArgumentError
@@ -155,6 +161,11 @@ CEL = {
     "metadata.site == null": [SMALL, LARGE],
     "metadata.site != 'north'": [ITS, SMALL, LARGE],
     "metadata.unknown == 'x'": [],
+    "created_by_user_id == 'user' || modified_by_user_id in ['user']": [],
+    "created_by_user_id == '' && tag_id != 'tag' && annotation_state == ''": NAMES,
+    "tag_id in ['tag'] || asset_tag_id.contains('t') || annotation_state == 'OPEN'": [],
+    "annotation_comments_count > 0 || annotation_comments_count in [1, 2]": [],
+    "annotation_comments_count == 0 && annotation_comments_count < 1": NAMES,
     "organization_id == 'org' // a comment": [LARGE],
     "true": NAMES,
     "false || !true": [],
@@ -184,7 +195,15 @@ def test_filters_mean_what_cel_means(runs, text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("color == 'red'", "the field 'color', which runs lack; runs can be filtered by archived_"),
+        (
+            "color == 'red'",
+            "the field 'color', which runs lack; runs can be filtered by annotation_",
+        ),
+        ("asset_id == 'x'", "can't ask runs for asset_id yet: the catalog does not say which runs"),
+        (
+            "asset_name in ['x']",
+            "asset_name yet: .* filter by name, client_key, tag_name, metadata",
+        ),
         ("name.first == 'x'", "the field 'name.first'"),
         ("metadata == 'x'", "the field 'metadata'"),
         ('name=="a"b"', "can't be read at column 10"),
@@ -344,6 +363,8 @@ def test_assets_and_channels_have_fields_of_their_own(catalog):
     assert assets('name in ["Rover"]') == ["Rover"]
     assert assets("name_lower == 'lander' && is_archived == false") == ["Lander"]
     assert assets(f"asset_id in ['{config.asset_id}', 'x']") == ["Rover"]
+    assert assets("tag_id == 'x' || created_by_user_id in ['x']") == []
+    assert assets("tag_id == '' && modified_by_user_id == ''") == ["Lander", "Rover"]
     assert assets("archived_date == null && tag_name != 'x'") == ["Lander", "Rover"]
 
     def channels(text: str) -> list[str]:
@@ -352,6 +373,12 @@ def test_assets_and_channels_have_fields_of_their_own(catalog):
     asset = f"asset_id == '{config.asset_id}'"
     assert channels(f'{asset} && name in ["a","m.c"]') == ["a", "m.c"]
     assert channels(f"{asset} && active == true") == ["a", "b", "m.c"]
+    assert channels("created_by_user_id == 'x' || modified_by_user_id == 'x'") == []
+    assert channels(f"{asset} && created_by_user_id == '' && name == 'a'") == ["a"]
+    for field in ("run_id", "run_name", "run_client_key"):
+        for fields in (CHANNEL_FIELDS, COMPONENT_CHANNEL_FIELDS):
+            with pytest.raises(InvalidArgumentError, match=f"can't ask channels for {field} yet"):
+                catalog.channels.list(ListRequest(f"{field} == 'x'"), fields)
     assert channels("active == false || is_archived") == []
     assert channels("active && !is_archived && name.contains('.')") == ["m.c"]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sift_server.catalog import Catalog
 
 ORDERS = (
+    "created_by_user_id desc, annotation_comments_count",
     "",
     "name",
     "name desc",
@@ -181,5 +182,7 @@ def test_a_token_answers_one_question_only(runs, other):
 )
 def test_an_order_that_is_none_is_refused(runs, order_by, said):
     """The message names the field and lists those that rows can be ordered by."""
-    with pytest.raises(InvalidArgumentError, match=f"{said}.*ordered by archived_date, client_key"):
+    with pytest.raises(
+        InvalidArgumentError, match=f"{said}.*ordered by annotation_comments_count, "
+    ):
         runs.runs.list(ListRequest(order_by=order_by))

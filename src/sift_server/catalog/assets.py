@@ -9,7 +9,14 @@ from sqlalchemy import func, insert, select, update
 
 from sift_server.catalog import tables
 from sift_server.catalog.attributes import Attributes, AttributeTables
-from sift_server.catalog.fields import Field, Filterable, Kind, MetadataField, tags_field
+from sift_server.catalog.fields import (
+    ALWAYS_EMPTY,
+    Field,
+    Filterable,
+    Kind,
+    MetadataField,
+    tags_field,
+)
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.errors import NotFoundError
 
@@ -34,6 +41,9 @@ ASSET_FIELDS = Filterable(
         "modified_date": Field(Kind.TIME, _columns.modified_ns),
         "archived_date": Field(Kind.TIME, _columns.archived_ns, is_nullable=True),
         "is_archived": Field(Kind.BOOL, _columns.archived_ns.is_not(None)),
+        "created_by_user_id": ALWAYS_EMPTY,
+        "modified_by_user_id": ALWAYS_EMPTY,
+        "tag_id": ALWAYS_EMPTY,
         "tag_name": tags_field(tables.asset_tags, _columns.asset_id),
         "metadata": MetadataField(tables.asset_metadata, _columns.asset_id),
     },

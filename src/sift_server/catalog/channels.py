@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, insert, literal, select, update
 
 from sift_server.catalog import tables
-from sift_server.catalog.fields import Field, Filterable, Kind
+from sift_server.catalog.fields import ALWAYS_EMPTY, Field, Filterable, Kind
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.errors import NotFoundError
 from sift_wire.columns import DataType
@@ -32,6 +32,12 @@ _NAMES_PER_QUERY = 500
 
 _columns = tables.channels.c
 
+_NO_RUNS = (
+    "the catalog does not say which channels have data of a run; filter by asset_id or name"
+    " instead, and name the run when you ask for data"
+)
+_missing = dict.fromkeys(("run_id", "run_name", "run_client_key"), _NO_RUNS)
+
 CHANNEL_FIELDS = Filterable(
     "channels",
     {
@@ -44,7 +50,10 @@ CHANNEL_FIELDS = Filterable(
         # Channels can't be archived yet.
         "active": Field(Kind.BOOL, literal(value=True)),
         "is_archived": Field(Kind.BOOL, literal(value=False)),
+        "created_by_user_id": ALWAYS_EMPTY,
+        "modified_by_user_id": ALWAYS_EMPTY,
     },
+    _missing,
 )
 COMPONENT_CHANNEL_FIELDS = Filterable(
     "channels",
@@ -53,6 +62,7 @@ COMPONENT_CHANNEL_FIELDS = Filterable(
         "name": Field(Kind.TEXT, _columns.local_name),
         "component": Field(Kind.TEXT, _columns.component),
     },
+    _missing,
 )
 """What a client sees that knows components: `name` is the name without the component."""
 

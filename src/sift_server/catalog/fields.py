@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Table, exists
+from sqlalchemy import ColumnElement, Table, exists, literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,17 +65,30 @@ class MetadataField:
 
 @dataclass(frozen=True, slots=True)
 class Filterable:
-    """What the rows of a resource can be filtered and ordered by."""
+    """What the rows of a resource can be filtered and ordered by.
+
+    Attributes:
+        missing: Fields that clients may know and that can't be answered yet: why, and what to use
+            instead.
+    """
 
     resource: str
     fields: Mapping[str, Field | MetadataField]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def names(self) -> str:
         """List the fields, for messages."""
         return ", ".join(
-            f'{name}["key"]' if isinstance(field, MetadataField) else name
-            for name, field in sorted(self.fields.items())
+            f'{name}["key"]' if isinstance(one, MetadataField) else name
+            for name, one in sorted(self.fields.items())
         )
+
+
+ALWAYS_EMPTY = Field(Kind.TEXT, literal(""))
+"""A field of what this server has none of, such as users and ids of tags: clients see it empty."""
+
+ALWAYS_ZERO = Field(Kind.NUMBER, literal(0))
+"""The number of what this server has none of, such as annotations."""
 
 
 def has_row(*conditions: Condition) -> Condition:

@@ -331,6 +331,11 @@ class _Translator:
             )
 
     def _unknown(self, name: str) -> InvalidArgumentError:
+        why = self._filterable.missing.get(name)
+        if why is not None:
+            return InvalidArgumentError(
+                f"the filter can't ask {self._resource} for {name} yet: {why}"
+            )
         return self._error(f"names the field {cel.shortened(name)}, which {self._resource} lack")
 
     def _error(self, what: str) -> InvalidArgumentError:

@@ -10,7 +10,15 @@ from sqlalchemy.exc import IntegrityError
 
 from sift_server.catalog import tables
 from sift_server.catalog.attributes import NO_ATTRIBUTES, Attributes, AttributeTables
-from sift_server.catalog.fields import Field, Filterable, Kind, MetadataField, tags_field
+from sift_server.catalog.fields import (
+    ALWAYS_EMPTY,
+    ALWAYS_ZERO,
+    Field,
+    Filterable,
+    Kind,
+    MetadataField,
+    tags_field,
+)
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.errors import (
     AlreadyExistsError,
@@ -31,6 +39,10 @@ _RUNS_PER_QUERY = 500
 _columns = tables.runs.c
 _attributes = AttributeTables("a run", tables.run_tags, tables.run_metadata)
 _duration = Field(Kind.DURATION, _columns.stop_ns - _columns.start_ns, is_nullable=True)
+_NO_ASSETS = (
+    "the catalog does not say which runs have data of an asset; filter by name, client_key,"
+    " tag_name, metadata or times instead"
+)
 
 RUN_FIELDS = Filterable(
     "runs",
@@ -50,9 +62,16 @@ RUN_FIELDS = Filterable(
         "is_archived": Field(Kind.BOOL, _columns.archived_ns.is_not(None)),
         "is_pinned": Field(Kind.BOOL, _columns.is_pinned),
         "is_stopped": Field(Kind.BOOL, _columns.stop_ns.is_not(None)),
+        "annotation_comments_count": ALWAYS_ZERO,
+        "annotation_state": ALWAYS_EMPTY,
+        "asset_tag_id": ALWAYS_EMPTY,
+        "created_by_user_id": ALWAYS_EMPTY,
+        "modified_by_user_id": ALWAYS_EMPTY,
+        "tag_id": ALWAYS_EMPTY,
         "tag_name": tags_field(tables.run_tags, _columns.run_id),
         "metadata": MetadataField(tables.run_metadata, _columns.run_id),
     },
+    missing={"asset_id": _NO_ASSETS, "asset_name": _NO_ASSETS},
 )
 _listing = Listing(RUN_FIELDS, "created_date desc", (_columns.sequence,))
 
