@@ -115,7 +115,8 @@ def _compare(kind: str, senders: Sequence[Sender], size: Size) -> Section:
         "From the first call until the server has acknowledged the last value; what was sent last"
         " is then read back. Client and server share the machine's cores. `x Python`: against the"
         " published Python client used in the same way (columns: buffered). `x Rust`: against the"
-        " published Rust client. All but `plain values` send what was made before."
+        " published Rust client. All but `plain values` send what was made before; rows that repeat"
+        " share their values."
         + (" A third of the values is absent; they count." if kind == "mixed" else ""),
         columns,
     )
@@ -156,7 +157,7 @@ def _against_throwaway(size: Size) -> Section:
         for channels in (10, 100):
             what = RUST.workload(channels, "double", size.part)
             rates: tuple[list[float], list[float]] = ([], [])
-            for _ in range(size.rounds + 2):
+            for _ in range(2 * size.rounds - 1):
                 rates[0].append(what.values / send(real, RUST, what))
                 rates[1].append(what.values / send(forgetful, RUST, what, keeps=False))
             ours, most = map(statistics.median, rates)
@@ -210,7 +211,7 @@ def check_readable(server: BenchmarkServer, asset: str, what: Workload) -> None:
         RuntimeError: Other points are there than were sent.
     """
     first = max(0, what.rows - ROWS_READ)
-    column = what.columns()[0]
+    column = what.column(0)
     sent_ns = [
         START_NS + row * STEP_NS
         for row in range(first, what.rows)

@@ -31,8 +31,8 @@ ENUM_TYPES = (("idle", 0), ("armed", 1), ("firing", 2), ("safe", 300))
 BIT_FIELD_ELEMENTS = (("valve", 0, 1), ("pump", 1, 3), ("heater", 4, 4))
 
 _TEXTS = ("", "ok", "WARN: pressure above limit", "chamber purge started, valve 7 reports “öffen”")
-_DISTINCT_ROWS = 997
-"""Rows repeat after so many, with other times; a prime, so that no pattern fits a buffer."""
+_WIDE = 100
+"""Channels above which fewer rows are different, so that making them takes no longer."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +72,27 @@ class Workload:
         """Time of each row."""
         return range(START_NS, START_NS + self.rows * STEP_NS, STEP_NS)
 
-    def columns(self) -> list[list]:
-        """Values of each channel, `None` for an absent one; these lists are repeated over the rows.
+    @property
+    def distinct_rows(self) -> int:
+        """After so many, values repeat; a prime, so that no pattern fits a buffer."""
+        return min(self.rows, 997 if self.channels <= _WIDE else 97)
 
-        Returns:
-            For each channel a list of `min(rows, 997)` values.
-        """
-        count = min(self.rows, _DISTINCT_ROWS)
+    def column(self, index: int) -> list:
+        """Values of a channel in the distinct rows, `None` for absent ones."""
+        data_type = self.types()[index]
+        chance = random.Random(index)
+        values = [_value(data_type, row, chance) for row in range(self.distinct_rows)]
         absent_part = ABSENT_PART if self.kind == "mixed" else 0.0
-        return [
-            _column(data_type, count, absent_part, random.Random(index))
-            for index, data_type in enumerate(self.types())
-        ]
+        return [None if chance.random() < absent_part else value for value in values]
+
+    def columns(self) -> list[list]:
+        """The column of each channel."""
+        return [self.column(index) for index in range(self.channels)]
 
     def repeated_rows(self) -> Iterator[tuple]:
         """Values of one row after the other."""
         rows = list(zip(*self.columns(), strict=True))
         return itertools.islice(itertools.cycle(rows), self.rows)
-
-
-def _column(data_type: str, count: int, absent_part: float, chance: random.Random) -> list:
-    values = [_value(data_type, index, chance) for index in range(count)]
-    return [None if chance.random() < absent_part else value for value in values]
 
 
 def _value(data_type: str, index: int, chance: random.Random) -> float | str | bytes:
