@@ -242,5 +242,5 @@ def read_times_ns(channel: grpc.Channel, channel_id: str, start_ns: int, end_ns:
     request.end_time.FromNanoseconds(end_ns)
     found = DoubleValues()
     for packed in DataServiceStub(channel).GetData(request).data:
-        packed.Unpack(found)
+        found.MergeFromString(packed.value)
     return [point.timestamp.ToNanoseconds() for point in found.values]
