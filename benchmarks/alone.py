@@ -6,6 +6,7 @@ import os
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,15 @@ import pyarrow.parquet as pq
 from benchmarks.report import Section, console, rate
 from benchmarks.senders.arrays import Values, arrays_of
 from benchmarks.senders.workload import START_NS, STEP_NS, Workload
-from sift_server.lake import PointBatch, PointStore
+from sift_server.lake import PointStore
+from sift_server.lake import warm_up as warm_up_lake
 from sift_server.log import FileLog
 from sift_wire.columns import DataType, FlowLayout
-from sift_wire.decode import decode, warm_up
+from sift_wire.decode import decode
+from sift_wire.decode import warm_up as warm_up_decode
 from sift_wire.encode import encode
 from sift_wire.fields import BytesColumn, Column, NumberColumn
+from sift_wire.flow_index import FlowIndex
 from sift_wire.frames import Frames
 from sift_wire.messages import message_ends
 
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.sizes import Size
+    from sift_server.lake import PointBlock
 
 VALUES = {"double": 8_000_000, "mixed": 4_000_000}
 _ENDS = message_ends(
@@ -38,9 +43,17 @@ _ENDS = message_ends(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    asset_name: str
+    channel_ids: tuple[str, ...]
+    layout: FlowLayout
+
+
 def run(size: Size) -> list[Section]:
     """Measure encoding, decoding, the log and the table."""
-    warm_up()
+    warm_up_decode()
+    warm_up_lake()
     parts = Section(
         "Parts on their own, one process",
         "Values a second, absent ones included. The limits: a copy in memory of the same message"
@@ -69,17 +82,18 @@ def _measure(what: Workload, rounds: int, section: Section) -> None:
     columns = _columns(what)
     payloads = [chunk.data for chunk in encode(_ENDS, times_ns, columns)]
     layout = FlowLayout("flow", tuple(what.names()), tuple(DataType[each] for each in what.types()))
-    batches = [_batch(payload, layout) for payload in payloads]
-    plain = _plain_table(batches)
+    index = _index(layout)
+    blocks = [_block(payload, index) for payload in payloads]
+    plain = _plain_table(blocks)
     taken: dict[str, list[float]] = {}
     for _ in range(rounds):
         for name, work in (
             ("encode", lambda: _drain(encode(_ENDS, times_ns, columns))),
-            ("decode", lambda: _drain(_batch(payload, layout) for payload in payloads)),
+            ("decode", lambda: _drain(_block(payload, index) for payload in payloads)),
             ("copy", lambda: _drain(bytearray(payload) for payload in payloads)),
             ("log", lambda: _log(payloads)),
             ("write", lambda: _write(payloads)),
-            ("commit", lambda: _commit(batches)),
+            ("commit", lambda: _commit(blocks)),
             ("parquet", lambda: _parquet(plain)),
         ):
             taken.setdefault(name, []).append(work())
@@ -115,10 +129,13 @@ def _column(data_type: DataType, values: Values) -> Column:
     return BytesColumn(data_type, offsets, np.frombuffer(b"".join(texts), np.uint8), present)
 
 
-def _batch(payload: bytes, layout: FlowLayout) -> PointBatch:
-    decoded = decode(Frames.from_payload(payload), lambda *_: layout)
-    (batch,) = decoded.batches
-    return PointBatch("asset", layout.channel_names, batch.rows)
+def _index(layout: FlowLayout) -> FlowIndex[_Flow]:
+    return FlowIndex(lambda *_: _Flow("asset", layout.channel_names, layout))
+
+
+def _block(payload: bytes, index: FlowIndex[_Flow]) -> PointBlock:
+    (block,) = decode(Frames.from_payload(payload), index).blocks
+    return block
 
 
 def _drain(work: Iterable[object]) -> float:
@@ -155,20 +172,20 @@ def _write(payloads: Sequence[bytes]) -> float:
         return _timed(write)
 
 
-def _commit(batches: Sequence[PointBatch]) -> float:
+def _commit(blocks: Sequence[PointBlock]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         store = PointStore.open(Path(folder))
-        store.publish(1, batches)
+        store.publish(1, blocks)
         seconds = _timed(store.flush)
         store.close()
         return seconds
 
 
-def _plain_table(batches: Sequence[PointBatch]) -> pa.Table:
+def _plain_table(blocks: Sequence[PointBlock]) -> pa.Table:
     """The same points as somebody would write them who has only pyarrow."""
     with tempfile.TemporaryDirectory() as folder:
         store = PointStore.open(Path(folder))
-        store.publish(1, batches)
+        store.publish(1, blocks)
         store.flush()
         store.close()
         (file,) = Path(folder).rglob("date=*/*.parquet")
@@ -209,10 +226,11 @@ def _stored(part: float) -> Section:
     }
     for name, values in kinds.items():
         columns: list[Column] = [NumberColumn(DataType.DOUBLE, values()) for _ in range(10)]
-        batches = [_batch(chunk.data, layout) for chunk in encode(_ENDS, times_ns, columns)]
+        index = _index(layout)
+        blocks = [_block(chunk.data, index) for chunk in encode(_ENDS, times_ns, columns)]
         with tempfile.TemporaryDirectory() as folder:
             store = PointStore.open(Path(folder))
-            store.publish(1, batches)
+            store.publish(1, blocks)
             store.flush()
             stats = store.stats()
             store.close()

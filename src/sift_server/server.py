@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sift_server import lake
 from sift_server.api.app import build_app
 from sift_server.api.http_server import HttpLimits, HttpServer
 from sift_server.api.ingest_stream import IngestStream
@@ -19,7 +20,7 @@ from sift_server.ingest import FlowDirectory, Flusher, IngestLimits, Ingestor, P
 from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
 from sift_server.query import PointReader
-from sift_wire.decode import warm_up
+from sift_wire import decode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,7 +120,8 @@ class Server:
         flows = FlowDirectory(catalog.ingestion_configs.flow)
         ingestor = Ingestor(log, flows, store, rejects, time.time_ns, self._settings.ingest_limits)
         flusher = Flusher(log, store, rejects)
-        warm_up()
+        decode.warm_up()
+        lake.warm_up()
         ingestor.replay(log.replay(store.committed_position))
         flusher.start()
         keep.callback(flusher.stop)

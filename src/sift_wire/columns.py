@@ -81,9 +81,6 @@ class FlowLayout:
 class FlowRows:
     """Rows of one flow and one run, channel by channel.
 
-    Four arrays hold all channels, however many there are, so that a batch of one row costs no more
-    objects than a batch of a million.
-
     Attributes:
         layout: The flow's channels; `C` is their number.
         run_id: The run that every row belongs to, or an empty string.
@@ -94,8 +91,8 @@ class FlowRows:
             INT_32, INT_64: two's complement, sign-extended to 64 bits. UINT_32, UINT_64, ENUM: the
             number. STRING, BIT_FIELD, BYTES: `start << 32 | length` of its bytes in `heap`.
         present: bool, shape (C, rows). False where the channel has no value in that row.
-        heap: The bytes of strings, bit fields and byte values; less than 4 GiB. Strings are
-            valid UTF-8.
+        heap: The bytes of strings, bit fields and byte values, perhaps among others; less than
+            4 GiB. Strings are valid UTF-8.
     """
 
     layout: FlowLayout

@@ -9,37 +9,29 @@ fills columns, and one that says what is wrong.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
 from sift_wire import kernels
-from sift_wire.columns import EMPTY_VALUE_FIELD, DataType, FlowLayout, FlowRows
+from sift_wire.block import RowBlock
+from sift_wire.columns import EMPTY_VALUE_FIELD, DataType, FlowLayout
+from sift_wire.flow_index import Flow, FlowIndex, FlowT, UnknownFlowError
 from sift_wire.frames import Frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    LayoutOf = Callable[[str, str], FlowLayout]
+    from numpy.typing import NDArray
 
 _NANOS_MAX = 999_999_999
 _SHOWN_VALUE_CHARACTERS_MAX = 60
 
 
-class UnknownFlowError(LookupError):
-    """There is no such ingestion config, or it has no such flow; the text says which."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DecodedBatch:
-    """Rows of one flow and run that came in one go."""
-
-    ingestion_config_id: str
-    flow_name: str
-    rows: FlowRows
+class NotAtOnceError(Exception):
+    """Messages need more than the kernels: a flow is not known yet, or one is unusual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +54,23 @@ class RejectedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Generic[FlowT]):
     """What became of some messages.
 
     Attributes:
-        batches: Rows, in order of arrival within a flow and run, as far as the messages were
+        blocks: Rows, in order of arrival within a flow and run, as far as the messages were
             ordinary.
         rejected: Messages that do not fit, in order. If the last one ends the stream, no message
             behind it was looked at.
         n_messages: How many messages were looked at.
     """
 
-    batches: list[DecodedBatch]
+    blocks: list[RowBlock[FlowT]]
     rejected: list[RejectedMessage]
     n_messages: int
 
 
-def decode(frames: Frames, layout_of: LayoutOf) -> Decoded:
+def decode(frames: Frames, index: FlowIndex[FlowT], *, at_once: bool = False) -> Decoded[FlowT]:
     """Turn messages into columns, up to the first that does not fit and asks for the stream's end.
 
     Runs without the GIL for the most part; safe from many threads. Memory: up to five times the
@@ -86,37 +78,75 @@ def decode(frames: Frames, layout_of: LayoutOf) -> Decoded:
 
     Args:
         frames: Serialised `IngestWithConfigDataStreamRequest` messages.
-        layout_of: Tells a flow's layout from ingestion config id and flow name. Raises
-            `UnknownFlowError` if there is none.
+        index: Knows the flows.
+        at_once: Whether to decode them only if the kernels understand all, and no flow has to be
+            asked for.
+
+    Raises:
+        NotAtOnceError: They can't be decoded at once.
     """
-    batches, misfits = _decode(frames, layout_of)
-    rejected: list[RejectedMessage] = []
-    if misfits:
-        canonical, places, rejected = _read_anew(frames, misfits, layout_of)
-        more, still = _decode(canonical, layout_of)
-        batches += more
-        rejected += [
-            _explained(places[index], canonical.message(index), layout_of) for index in still
-        ]
-        rejected.sort(key=lambda message: message.index)
-        for number, message in enumerate(rejected):
-            if message.ends_stream:
-                before = decode(frames.select(0, message.index), layout_of)
-                return Decoded(before.batches, rejected[: number + 1], message.index + 1)
-    return Decoded(batches, rejected, len(frames))
+    return _decode(frames, None if at_once else _Asked(index), index)
 
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the disk, so that the first stream does not wait."""
+
+    @dataclass(frozen=True)
+    class Two:
+        layout: FlowLayout
+
     layout = FlowLayout("", ("", ""), (DataType.DOUBLE, DataType.STRING))
     request = IngestWithConfigDataStreamRequest()
     request.timestamp.SetInParent()
     request.channel_values.add().double = 1.0
     request.channel_values.add().string = ""
-    decode(Frames.from_messages([request.SerializeToString()]), lambda *_: layout)
+    message = request.SerializeToString()
+    decode(Frames.from_messages([message]), FlowIndex(lambda *_: Two(layout)))
 
 
-def _decode(frames: Frames, layout_of: LayoutOf) -> tuple[list[DecodedBatch], list[int]]:
+class _Asked:
+    """Asks for flows; remembers for a moment which there are not.
+
+    A client that sends to a flow that there is not sends many such messages.
+    """
+
+    def __init__(self, index: FlowIndex[Any]) -> None:
+        self._index = index
+        self._unknown: dict[tuple[str, str], str] = {}
+
+    def layout(self, ingestion_config_id: str, flow_name: str) -> FlowLayout:
+        key = (ingestion_config_id, flow_name)
+        if key in self._unknown:
+            raise UnknownFlowError(self._unknown[key])
+        try:
+            flow: Flow = self._index.flow(ingestion_config_id, flow_name)
+        except UnknownFlowError as error:
+            self._unknown[key] = str(error)
+            raise
+        return flow.layout
+
+
+def _decode(frames: Frames, asked: _Asked | None, index: FlowIndex[FlowT]) -> Decoded[FlowT]:
+    blocks, misfits = decode_understood(frames, asked, index)
+    if not misfits:
+        return Decoded(blocks, [], len(frames))
+    if asked is None:
+        raise NotAtOnceError
+    canonical, places, rejected = _read_anew(frames, misfits, asked)
+    more, still = decode_understood(canonical, asked, index)
+    blocks += more
+    rejected += [_explained(places[number], canonical.message(number), asked) for number in still]
+    rejected.sort(key=lambda message: message.index)
+    for number, message in enumerate(rejected):
+        if message.ends_stream:
+            before = _decode(frames.select(0, message.index), asked, index)
+            return Decoded(before.blocks, rejected[: number + 1], message.index + 1)
+    return Decoded(blocks, rejected, len(frames))
+
+
+def decode_understood(
+    frames: Frames, asked: _Asked | None, index: FlowIndex[FlowT]
+) -> tuple[list[RowBlock[FlowT]], list[int]]:
     """Decode what the kernels understand; return also the indexes of the other messages."""
     count = len(frames)
     if not count:
@@ -126,64 +156,67 @@ def _decode(frames: Frames, layout_of: LayoutOf) -> tuple[list[DecodedBatch], li
     kernels.scan_messages(data, frames.starts, frames.ends, scan)
 
     group_of = np.empty(count, np.int64)
-    first_of_group = np.empty(count, np.int64)
+    firsts = np.empty(count, np.int64)
     table = np.full(1 << (2 * count - 1).bit_length(), -1, np.int64)
-    n_groups = kernels.group_messages(data, scan, group_of, first_of_group, table)
+    firsts = firsts[: kernels.group_messages(data, scan, group_of, firsts, table)]
+    groups = np.zeros((len(firsts), kernels.GROUP_COLUMNS), np.int64)
+    fields = index.find_flows(data, scan, firsts, groups)
+    if (groups[:, kernels.FLOW] < 0).any():
+        if asked is None:
+            raise NotAtOnceError
+        _ask(frames, scan[firsts[groups[:, kernels.FLOW] < 0]], asked)
+        fields = index.find_flows(data, scan, firsts, groups)
 
-    firsts = scan[first_of_group[:n_groups], : kernels.RUN_END + 1].tolist()
-    names = [
-        (
-            str(frames.buffer[config_start:config_end], "utf-8"),
-            str(frames.buffer[flow_start:flow_end], "utf-8"),
-            str(frames.buffer[run_start:run_end], "utf-8"),
-        )
-        for config_start, config_end, flow_start, flow_end, run_start, run_end in firsts
-    ]
-    layouts = [_known_layout(layout_of, config, flow) for config, flow, _ in names]
-    groups = np.zeros((len(layouts), kernels.GROUP_COLUMNS), np.int64)
-    groups[:, kernels.CHANNELS] = [-1 if one is None else len(one.data_types) for one in layouts]
-    fields = np.frombuffer(
-        b"".join([layout.value_fields for layout in layouts if layout is not None]), np.uint8
-    )
     n_cells, n_rows, n_heap = kernels.plan_groups(scan, group_of, fields, groups)
     words = np.empty(n_cells, np.uint64)
     present = np.ones(n_cells, np.bool_)
     timestamps_ns = np.empty(n_rows, np.int64)
     heap = np.empty(n_heap, np.uint8)
-    kernels.fill_columns(data, scan, group_of, groups, fields, timestamps_ns, words, present, heap)
-
-    batches = []
-    for (config, flow, run), layout, group in zip(names, layouts, groups.tolist(), strict=True):
-        rows = group[kernels.ROWS]
-        if layout is None or not rows:
-            continue
-        shape = group[kernels.CHANNELS], group[kernels.ROWS_MAX]
-        first_cell, first_row = group[kernels.CELLS_START], group[kernels.ROWS_START]
-        cells = slice(first_cell, first_cell + shape[0] * shape[1])
-        own_words = words[cells].reshape(shape)
-        own_present = present[cells].reshape(shape)
-        if rows < shape[1]:
-            own_words, own_present = own_words[:, :rows], own_present[:, :rows]
-        heap_bytes = group[kernels.HEAP_BYTES]
-        heap_start = group[kernels.HEAP_START]
-        own_heap = heap[heap_start : heap_start + heap_bytes].tobytes() if heap_bytes else b""
-        times_ns = timestamps_ns[first_row : first_row + rows]
-        flow_rows = FlowRows(layout, run, times_ns, own_words, own_present, own_heap)
-        batches.append(DecodedBatch(config, flow, flow_rows))
+    heap_bytes = kernels.fill_columns(
+        data, scan, group_of, groups, fields, timestamps_ns, words, present, heap
+    )
+    run_ids = _number_runs(frames, data, scan, firsts, groups)
     understood = scan[:, kernels.UNDERSTOOD]
-    misfits: list[int] = [] if understood.all() else np.flatnonzero(understood == 0).tolist()
-    return batches, misfits
+    misfits: list[int] = []
+    if not understood.all():
+        misfits = np.flatnonzero(understood == 0).tolist()
+        groups = groups[groups[:, kernels.ROWS] > 0]
+    if not len(groups):
+        return [], misfits
+    kept = heap[:heap_bytes].tobytes()
+    return [RowBlock(index.flows, run_ids, groups, timestamps_ns, words, present, kept)], misfits
 
 
-def _known_layout(layout_of: LayoutOf, config: str, flow: str) -> FlowLayout | None:
-    try:
-        return layout_of(config, flow)
-    except UnknownFlowError:
-        return None
+def _ask(frames: Frames, rows: NDArray[np.int64], asked: _Asked) -> None:
+    """Make flows of messages known, as far as there are such flows."""
+    for config_start, config_end, flow_start, flow_end in rows[
+        :, kernels.CONFIG_START : kernels.FLOW_END + 1
+    ].tolist():
+        config = str(frames.buffer[config_start:config_end], "utf-8")
+        with suppress(UnknownFlowError):
+            asked.layout(config, str(frames.buffer[flow_start:flow_end], "utf-8"))
+
+
+def _number_runs(
+    frames: Frames,
+    data: NDArray[np.uint8],
+    scan: NDArray[np.int64],
+    firsts: NDArray[np.int64],
+    groups: NDArray[np.int64],
+) -> tuple[str, ...]:
+    """Number the runs of groups; return their ids."""
+    first_of_run = np.empty(len(groups), np.int64)
+    count = kernels.number_runs(data, scan, firsts, groups, first_of_run)
+    extents = scan[first_of_run[:count], kernels.RUN_START : kernels.RUN_END + 1].tolist()
+    names = [str(frames.buffer[start:end], "utf-8") for start, end in extents]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    if len(numbers) < count:
+        groups[:, kernels.RUN] = np.array([numbers[name] for name in names])[groups[:, kernels.RUN]]
+    return tuple(numbers)
 
 
 def _read_anew(
-    frames: Frames, indexes: list[int], layout_of: LayoutOf
+    frames: Frames, indexes: list[int], asked: _Asked
 ) -> tuple[Frames, list[int], list[RejectedMessage]]:
     """Write messages in canonical form; also where each was, and those that can't be read."""
     canonical = []
@@ -204,27 +237,27 @@ def _read_anew(
         anew = request.SerializeToString(deterministic=True)
         if anew == message:
             # The kernels saw just this and did not take it.
-            rejected.append(_explained(index, message, layout_of))
+            rejected.append(_explained(index, message, asked))
         else:
             canonical.append(anew)
             places.append(index)
     return Frames.from_messages(canonical), places, rejected
 
 
-def _explained(index: int, message: bytes, layout_of: LayoutOf) -> RejectedMessage:
+def _explained(index: int, message: bytes, asked: _Asked) -> RejectedMessage:
     request = IngestWithConfigDataStreamRequest.FromString(message)
     return RejectedMessage(
         index,
         request.ingestion_config_id,
         request.flow,
-        _reason(request, layout_of),
+        _reason(request, asked),
         request.end_stream_on_validation_error,
     )
 
 
-def _reason(request: IngestWithConfigDataStreamRequest, layout_of: LayoutOf) -> str:
+def _reason(request: IngestWithConfigDataStreamRequest, asked: _Asked) -> str:
     try:
-        layout = layout_of(request.ingestion_config_id, request.flow)
+        layout = asked.layout(request.ingestion_config_id, request.flow)
     except UnknownFlowError as error:
         return str(error)
     flow = f"flow {request.flow!r}"

@@ -40,24 +40,32 @@ LIKE = 12
 """
 SCAN_COLUMNS = 13
 
-# Columns of the table that tells `fill_columns` about groups of messages, one row a group.
-CHANNELS = 0
-"""Number of channels, or -1 if the group's flow is unknown."""
-FIELDS_START = 1
-"""Where the group's value fields begin."""
-CELLS_START = 2
+# Columns of the table of groups of messages of one flow and run, one row a group.
+FLOW = 0
+"""Number of the flow, or -1 if it is not known."""
+RUN = 1
+"""Number of the run."""
+CHANNELS = 2
+"""Number of channels, or -1 if the flow is not known."""
+FIELDS_START = 3
+"""Where the flow's value fields begin."""
+CELLS_START = 4
 """Where the group's words begin."""
-ROWS_MAX = 3
-"""How many rows there is room for."""
-ROWS_START = 4
+ROWS_MAX = 5
+"""How many rows there is room for: so far apart are the words of two channels."""
+ROWS_START = 6
 """Where the group's timestamps begin."""
-ROWS = 5
+ROWS = 7
 """How many rows were filled."""
-HEAP_START = 6
-"""Where the group's heap begins."""
-HEAP_BYTES = 7
-"""How much of it was filled."""
-GROUP_COLUMNS = 8
+VALUE_BYTES = 8
+"""How many bytes the values of these rows have in their messages."""
+GROUP_COLUMNS = 9
+
+# Columns of the table of known flows, one row a flow.
+KNOWN_CONFIG_START, KNOWN_FLOW_START, KNOWN_FLOW_END = 0, 1, 2
+"""Where the id of its ingestion config and its name lie, one behind the other."""
+KNOWN_FIELDS_START, KNOWN_CHANNELS = 3, 4
+KNOWN_COLUMNS = 5
 
 _NS_PER_S = 1_000_000_000
 SECONDS_MIN = -9_223_372_036
@@ -84,11 +92,12 @@ _INT_64, _UINT_64, _BIT_FIELD, _ENUM, _BYTES = 7, 8, 9, 10, 12
 _TAG_EMPTY = 0x5A
 
 
-def _compiled(function: Callable[..., Any]) -> Any:  # noqa: ANN401 (Numba's type)
+def compiled(function: Callable[..., Any]) -> Any:  # noqa: ANN401 (Numba's type)
+    """Compile a function at its first call, to run without the GIL; keep it on the disk."""
     return numba.njit(nogil=True, cache=True)(function)
 
 
-@_compiled
+@compiled
 def count_frames(data: Bytes, message_bytes_max: int) -> tuple[int, int, bool]:
     """Count whole frames: how many, how many bytes, and whether a bad prefix follows them."""
     count = 0
@@ -110,7 +119,7 @@ def count_frames(data: Bytes, message_bytes_max: int) -> tuple[int, int, bool]:
     return count, at, False
 
 
-@_compiled
+@compiled
 def split_frames(data: Bytes, starts: Ints, ends: Ints) -> None:
     """Say where the first `len(starts)` messages lie; `count_frames` found them whole."""
     at = 0
@@ -126,7 +135,7 @@ def split_frames(data: Bytes, starts: Ints, ends: Ints) -> None:
         ends[index] = at
 
 
-@_compiled
+@compiled
 def _load_64(data: Bytes, at: int) -> np.uint64:
     """Eight bytes, little-endian; one instruction when compiled, for which `u` has no sign."""
     u = np.uint64(at)
@@ -142,7 +151,7 @@ def _load_64(data: Bytes, at: int) -> np.uint64:
     )
 
 
-@_compiled
+@compiled
 def _load_32(data: Bytes, at: int) -> np.uint64:
     """Four bytes, little-endian."""
     u = np.uint64(at)
@@ -154,25 +163,27 @@ def _load_32(data: Bytes, at: int) -> np.uint64:
     )
 
 
-@_compiled
-def _equal(data: Bytes, start: int, end: int, other_start: int, other_end: int) -> bool:
+@compiled
+def _equal(
+    data: Bytes, start: int, end: int, other: Bytes, other_start: int, other_end: int
+) -> bool:
     length = end - start
     if length != other_end - other_start:
         return False
     if length < 8:
         for index in range(length):
-            if data[start + index] != data[other_start + index]:
+            if data[start + index] != other[other_start + index]:
                 return False
         return True
     index = 0
     while index <= length - 8:
-        if _load_64(data, start + index) != _load_64(data, other_start + index):
+        if _load_64(data, start + index) != _load_64(other, other_start + index):
             return False
         index += 8
-    return _load_64(data, end - 8) == _load_64(data, other_end - 8)
+    return _load_64(data, end - 8) == _load_64(other, other_end - 8)
 
 
-@_compiled
+@compiled
 def _varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
     """The varint at a place, and the place behind it; -1 if it is cut off or too long."""
     value = np.uint64(0)
@@ -189,7 +200,7 @@ def _varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
     return value, -1
 
 
-@_compiled
+@compiled
 def _extent(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """Start and end of a length-delimited field whose length is at a place; -1 if it is cut off."""
     if at < end and data[at] < 0x80:
@@ -204,7 +215,7 @@ def _extent(data: Bytes, at: int, end: int) -> tuple[int, int]:
     return start, start + np.int64(length)
 
 
-@_compiled
+@compiled
 def _is_utf8(data: Bytes, start: int, end: int) -> bool:
     """Whether bytes are UTF-8: no surrogates, no overlong forms, nothing above U+10FFFF."""
     at = start
@@ -245,7 +256,7 @@ def _is_utf8(data: Bytes, start: int, end: int) -> bool:
     return True
 
 
-@_compiled
+@compiled
 def _timestamp_ns(data: Bytes, start: int, end: int) -> tuple[int, bool]:
     """Nanoseconds of a Timestamp, and whether it was understood and is in range."""
     seconds = np.int64(0)
@@ -272,7 +283,7 @@ def _timestamp_ns(data: Bytes, start: int, end: int) -> tuple[int, bool]:
     return seconds * _NS_PER_S + nanos, True
 
 
-@_compiled
+@compiled
 def _walk_values(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """Step over the channel values at a place; return the place behind them, and how many."""
     count = 0
@@ -291,7 +302,7 @@ def _walk_values(data: Bytes, at: int, end: int) -> tuple[int, int]:
     return at, count
 
 
-@_compiled
+@compiled
 def _scan_message(data: Bytes, start: int, end: int, row: Ints) -> bool:
     """Read a message field by field; whether it was understood."""
     row[:] = 0
@@ -343,7 +354,7 @@ def _scan_message(data: Bytes, start: int, end: int, row: Ints) -> bool:
     return timestamp_start >= 0
 
 
-@_compiled
+@compiled
 def _scan_like(
     data: Bytes, start: int, end: int, row: Ints, model_start: int, model_end: int, model: Ints
 ) -> bool:
@@ -354,7 +365,7 @@ def _scan_like(
     head_bytes = model[HEAD_END] - model_start
     tail_bytes = model_end - model[VALUES_END]
     at = start + head_bytes
-    if at >= end or not _equal(data, start, at, model_start, model[HEAD_END]):
+    if at >= end or not _equal(data, start, at, data, model_start, model[HEAD_END]):
         return False
     if data[at] != _TAG_TIMESTAMP:
         return False
@@ -369,7 +380,7 @@ def _scan_like(
     if at < 0 or row[VALUES] == 0:
         return False
     row[VALUES_END] = at
-    if not _equal(data, at, end, model[VALUES_END], model_end):
+    if not _equal(data, at, end, data, model[VALUES_END], model_end):
         return False
     moved_head = start - model_start
     moved_tail = at - model[VALUES_END]
@@ -381,7 +392,7 @@ def _scan_like(
     return tail_bytes >= 0
 
 
-@_compiled
+@compiled
 def scan_messages(data: Bytes, starts: Ints, ends: Ints, scan: Ints) -> None:
     """Find out what each message says of itself, and where its values lie.
 
@@ -417,16 +428,23 @@ def scan_messages(data: Bytes, starts: Ints, ends: Ints, scan: Ints) -> None:
             previous = index
 
 
-@_compiled
-def _same_flow(data: Bytes, row: Ints, other: Ints) -> bool:
+@compiled
+def _same_run(data: Bytes, row: Ints, other: Ints) -> bool:
+    return _equal(data, row[RUN_START], row[RUN_END], data, other[RUN_START], other[RUN_END])
+
+
+@compiled
+def _same_flow_and_run(data: Bytes, row: Ints, other: Ints) -> bool:
     return (
-        _equal(data, row[CONFIG_START], row[CONFIG_END], other[CONFIG_START], other[CONFIG_END])
-        and _equal(data, row[FLOW_START], row[FLOW_END], other[FLOW_START], other[FLOW_END])
-        and _equal(data, row[RUN_START], row[RUN_END], other[RUN_START], other[RUN_END])
+        _equal(
+            data, row[CONFIG_START], row[CONFIG_END], data, other[CONFIG_START], other[CONFIG_END]
+        )
+        and _equal(data, row[FLOW_START], row[FLOW_END], data, other[FLOW_START], other[FLOW_END])
+        and _same_run(data, row, other)
     )
 
 
-@_compiled
+@compiled
 def _hash(data: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
     """A hash in the manner of FNV-1a, eight bytes a step."""
     value = seed
@@ -445,7 +463,15 @@ def _hash(data: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
     return value ^ (value >> np.uint64(33))
 
 
-@_compiled
+@compiled
+def _hash_flow(
+    data: Bytes, config_start: int, config_end: int, flow_start: int, flow_end: int
+) -> np.uint64:
+    value = _hash(data, config_start, config_end, np.uint64(0xCBF29CE484222325))
+    return _hash(data, flow_start, flow_end, value ^ np.uint64(0xFF))
+
+
+@compiled
 def group_messages(
     data: Bytes, scan: Ints, group_of: Ints, first_of_group: Ints, table: Ints
 ) -> int:
@@ -468,11 +494,14 @@ def group_messages(
         if row[LIKE] >= 0:
             group = group_of[row[LIKE]]
         else:
-            value = _hash(data, row[CONFIG_START], row[CONFIG_END], np.uint64(0xCBF29CE484222325))
-            value = _hash(data, row[FLOW_START], row[FLOW_END], value ^ np.uint64(0xFF))
+            value = _hash_flow(
+                data, row[CONFIG_START], row[CONFIG_END], row[FLOW_START], row[FLOW_END]
+            )
             value = _hash(data, row[RUN_START], row[RUN_END], value ^ np.uint64(0xFF))
             slot = np.int64(value & mask)
-            while table[slot] >= 0 and not _same_flow(data, row, scan[first_of_group[table[slot]]]):
+            while table[slot] >= 0 and not _same_flow_and_run(
+                data, row, scan[first_of_group[table[slot]]]
+            ):
                 slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
             group = table[slot]
             if group < 0:
@@ -484,9 +513,110 @@ def group_messages(
     return groups
 
 
-@_compiled
+@compiled
+def number_runs(data: Bytes, scan: Ints, firsts: Ints, groups: Ints, first_of_run: Ints) -> int:
+    """Number the runs of groups in `RUN`; return how many there are.
+
+    Only neighbours are compared: a run may get several numbers.
+
+    Args:
+        data: The frames.
+        scan: What `scan_messages` found.
+        firsts: Number of each group's first message.
+        groups: The groups.
+        first_of_run: Filled with the number of each run's first message; as long as `groups`.
+    """
+    runs = 0
+    for index in range(len(groups)):
+        if index == 0 or not _same_run(data, scan[firsts[index]], scan[firsts[index - 1]]):
+            first_of_run[runs] = firsts[index]
+            runs += 1
+        groups[index, RUN] = runs - 1
+    return runs
+
+
+@compiled
+def remember_flow(names: Bytes, known: Ints, slots: Ints, number: int) -> None:
+    """Let `find_flows` find a flow: put its number where the hash of its names leads."""
+    row = known[number]
+    mask = np.uint64(len(slots) - 1)
+    value = _hash_flow(
+        names,
+        row[KNOWN_CONFIG_START],
+        row[KNOWN_FLOW_START],
+        row[KNOWN_FLOW_START],
+        row[KNOWN_FLOW_END],
+    )
+    slot = np.int64(value & mask)
+    while slots[slot] >= 0:
+        slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
+    slots[slot] = number
+
+
+@compiled
+def find_flows(
+    data: Bytes,
+    scan: Ints,
+    firsts: Ints,
+    groups: Ints,
+    names: Bytes,
+    known: Ints,
+    slots: Ints,
+    count: int,
+) -> None:
+    """Look up the flow of each group.
+
+    Args:
+        data: The frames.
+        scan: What `scan_messages` found.
+        firsts: Number of each group's first message.
+        groups: `FLOW`, `CHANNELS` and `FIELDS_START` are filled.
+        names: The names of known flows.
+        known: The known flows.
+        slots: Numbers of known flows by the hash of their names, -1 where there is none; a power of
+            two, at least twice as many as flows.
+        count: How many flows are known. Others may be added meanwhile, with larger numbers: they
+            are where nothing was before, so that who meets one has looked far enough.
+    """
+    mask = np.uint64(len(slots) - 1)
+    for index in range(len(groups)):
+        row = scan[firsts[index]]
+        group = groups[index]
+        value = _hash_flow(data, row[CONFIG_START], row[CONFIG_END], row[FLOW_START], row[FLOW_END])
+        slot = np.int64(value & mask)
+        number = slots[slot]
+        while 0 <= number < count:
+            flow = known[number]
+            if _equal(
+                data,
+                row[CONFIG_START],
+                row[CONFIG_END],
+                names,
+                flow[KNOWN_CONFIG_START],
+                flow[KNOWN_FLOW_START],
+            ) and _equal(
+                data,
+                row[FLOW_START],
+                row[FLOW_END],
+                names,
+                flow[KNOWN_FLOW_START],
+                flow[KNOWN_FLOW_END],
+            ):
+                break
+            slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
+            number = slots[slot]
+        if 0 <= number < count:
+            group[FLOW] = number
+            group[CHANNELS] = known[number, KNOWN_CHANNELS]
+            group[FIELDS_START] = known[number, KNOWN_FIELDS_START]
+        else:
+            group[FLOW] = -1
+            group[CHANNELS] = -1
+
+
+@compiled
 def plan_groups(scan: Ints, group_of: Ints, fields: Bytes, groups: Ints) -> tuple[int, int, int]:
-    """Decide where each group's fields, cells, rows and heap lie, in `groups`.
+    """Decide where each group's cells and rows lie, in `groups`.
 
     Only messages with the right number of values get room, so that a stream of messages that do
     not fit a wide flow can't ask for more memory than it sent bytes.
@@ -494,11 +624,11 @@ def plan_groups(scan: Ints, group_of: Ints, fields: Bytes, groups: Ints) -> tupl
     Args:
         scan: What `scan_messages` found.
         group_of: Each message's group.
-        fields: The value fields of the groups' flows, one behind the other.
-        groups: Zeros but for `CHANNELS`.
+        fields: The value fields of flows.
+        groups: The groups; what `find_flows` does not fill is zero.
 
     Returns:
-        How many cells, rows and heap bytes there are in all.
+        How many cells and rows there are in all, and how many heap bytes at the most.
     """
     for index in range(len(scan)):
         if group_of[index] >= 0:
@@ -506,34 +636,25 @@ def plan_groups(scan: Ints, group_of: Ints, fields: Bytes, groups: Ints) -> tupl
             group = groups[group_of[index]]
             if row[VALUES] == group[CHANNELS]:
                 group[ROWS_MAX] += 1
-                group[HEAP_BYTES] += row[VALUES_END] - row[VALUES_START]
-    n_fields = 0
+                group[VALUE_BYTES] += row[VALUES_END] - row[VALUES_START]
     n_cells = 0
     n_rows = 0
     n_heap = 0
     for index in range(len(groups)):
         group = groups[index]
-        channels = max(group[CHANNELS], 0)
-        group[FIELDS_START] = n_fields
         group[CELLS_START] = n_cells
         group[ROWS_START] = n_rows
-        group[HEAP_START] = n_heap
-        has_heap = False
-        for channel in range(channels):
-            field = fields[n_fields + channel]
+        for channel in range(group[CHANNELS]):
+            field = fields[group[FIELDS_START] + channel]
             if field == _STRING or field == _BIT_FIELD or field == _BYTES:
-                has_heap = True
+                n_heap += group[VALUE_BYTES]
                 break
-        if has_heap:
-            n_heap += group[HEAP_BYTES]
-        group[HEAP_BYTES] = 0
-        n_fields += channels
-        n_cells += channels * group[ROWS_MAX]
+        n_cells += max(group[CHANNELS], 0) * group[ROWS_MAX]
         n_rows += group[ROWS_MAX]
     return n_cells, n_rows, n_heap
 
 
-@_compiled
+@compiled
 def _number(data: Bytes, at: int, end: int, field: int) -> tuple[np.uint64, bool]:
     """The word of a value that must be exactly one field: a float, or a varint."""
     word = np.uint64(0)
@@ -559,7 +680,7 @@ def _number(data: Bytes, at: int, end: int, field: int) -> tuple[np.uint64, bool
     return word, True
 
 
-@_compiled
+@compiled
 def _copy_bytes(data: Bytes, at: int, end: int, field: int, heap: Bytes, heap_at: int) -> int:
     """Copy a value that must be exactly one field of bytes; return its length, -1 if it is not."""
     if data[at] != field << 3 | 2:
@@ -572,7 +693,7 @@ def _copy_bytes(data: Bytes, at: int, end: int, field: int, heap: Bytes, heap_at
     return stop - start
 
 
-@_compiled
+@compiled
 def fill_columns(
     data: Bytes,
     scan: Ints,
@@ -583,12 +704,15 @@ def fill_columns(
     words: NDArray[np.uint64],
     present: NDArray[np.bool_],
     heap: Bytes,
-) -> None:
+) -> int:
     """Write the values of all messages into the columns of their groups.
+
+    Returns how many bytes of the heap, which all groups share, were filled.
 
     A message that does not fit its group's channels takes no row, and loses its `UNDERSTOOD`.
     `scan_messages` made sure that values are whole; `present` is true everywhere before.
     """
+    heap_end = 0
     for index in range(len(scan)):
         if group_of[index] < 0:
             continue
@@ -601,8 +725,7 @@ def fill_columns(
         first_field = group[FIELDS_START]
         first_cell = group[CELLS_START] + group[ROWS]
         cell_step = group[ROWS_MAX]
-        heap_start = group[HEAP_START]
-        heap_at = heap_start + group[HEAP_BYTES]
+        heap_at = heap_end
         cell = first_cell
         at = row[VALUES_START]
         end = row[VALUES_END]
@@ -630,7 +753,7 @@ def fill_columns(
                 if length < 0:
                     fits = False
                     break
-                word = np.uint64(heap_at - heap_start) << np.uint64(32) | np.uint64(length)
+                word = np.uint64(heap_at) << np.uint64(32) | np.uint64(length)
                 heap_at += length
             else:
                 word, fits = _number(data, start, at, field)
@@ -641,14 +764,15 @@ def fill_columns(
         if fits:
             timestamps_ns[group[ROWS_START] + group[ROWS]] = row[TIMESTAMP_NS]
             group[ROWS] += 1
-            group[HEAP_BYTES] = heap_at - heap_start
+            heap_end = heap_at
         else:
             row[UNDERSTOOD] = 0
             for channel in range(channels):
                 present[first_cell + channel * cell_step] = True
+    return heap_end
 
 
-@_compiled
+@compiled
 def gather_bytes(heap: Bytes, words: NDArray[np.uint64], out: Bytes) -> None:
     """Copy what each word (`start << 32 | length`) points to in a heap, one behind the other."""
     at = 0

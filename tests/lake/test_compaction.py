@@ -21,10 +21,10 @@ from sift_server.lake.files import DataFile, Extent
 from sift_server.lake.schema import FILE_SCHEMA
 from sift_server.query import PointReader
 from sift_wire.columns import DataType
-from support.points import make_batch, make_layout, plain
+from support.points import make_block, make_layout, plain
 
 if TYPE_CHECKING:
-    from sift_server.lake import PointBatch
+    from sift_server.lake import PointBlock
 
 TYPES = {
     "double": DataType.DOUBLE,
@@ -72,19 +72,19 @@ def table_rows(folder: Path) -> set[str]:
     return {repr(row) for row in DeltaTable(str(folder)).to_pyarrow_table().to_pylist()}
 
 
-def flushed(folder: Path, batches: list[PointBatch], **limits: int) -> PointStore:
-    """A store that flushed after each batch."""
+def flushed(folder: Path, blocks: list[PointBlock], **limits: int) -> PointStore:
+    """A store that flushed after each block."""
     store = PointStore.open(folder, StoreLimits(**limits))
     first = store.committed_position
-    for position, batch in enumerate(batches, first + 1):
-        store.publish(position, [batch])
+    for position, block in enumerate(blocks, first + 1):
+        store.publish(position, [block])
         store.flush()
     return store
 
 
-def ten_batches() -> list[PointBatch]:
+def ten_blocks() -> list[PointBlock]:
     return [
-        make_batch(LAYOUT, IDS, [(time, [1.5, time, True, f"at {time}", b"\1"])])
+        make_block(LAYOUT, IDS, [(time, [1.5, time, True, f"at {time}", b"\1"])])
         for time in range(10)
     ]
 
@@ -107,7 +107,7 @@ def test_merging_keeps_the_points_and_the_position(
     with monkeypatch.context() as patch:
         patch.setattr(delta, "ROW_GROUP_POINTS", group_points)
         patch.setattr(files, "ROW_GROUP_HEAP_BYTES_MAX", heap_bytes)
-        store = flushed(folder, [make_batch(LAYOUT, IDS, rows, run_id) for rows, run_id in each])
+        store = flushed(folder, [make_block(LAYOUT, IDS, rows, run_id) for rows, run_id in each])
         before, rows_before = seen(store), table_rows(folder)
         compact(store)
         assert seen(store) == before
@@ -127,8 +127,8 @@ def test_a_point_that_was_sent_again_is_written_once(tmp_path: Path):
     rows = [(5, [1.5, 7, True, "text", b"\0"])]
     store = flushed(
         tmp_path,
-        [make_batch(LAYOUT, IDS, rows, run) for run in ("", "run a")] * 4
-        + [make_batch(LAYOUT, IDS, [(5, [-1.5, 7, True, "other", b"\0"])])] * 8,
+        [make_block(LAYOUT, IDS, rows, run) for run in ("", "run a")] * 4
+        + [make_block(LAYOUT, IDS, [(5, [-1.5, 7, True, "other", b"\0"])])] * 8,
     )
     assert compact(store) == 2
     assert compact(store) == 0
@@ -138,7 +138,7 @@ def test_a_point_that_was_sent_again_is_written_once(tmp_path: Path):
 
 def test_a_view_reads_on_while_its_files_are_merged_and_vacuumed(tmp_path: Path):
     """Files that a view has stay on disk, even without any retention, until it is gone."""
-    store = flushed(tmp_path, ten_batches(), retention_s=0)
+    store = flushed(tmp_path, ten_blocks(), retention_s=0)
     view = store.view("id of uint64", DataType.UINT_64)
     old = parquet_files(tmp_path)
     assert store.compact()
@@ -154,7 +154,7 @@ def test_a_view_reads_on_while_its_files_are_merged_and_vacuumed(tmp_path: Path)
 
 def test_other_readers_keep_what_they_opened_for_the_retention(tmp_path: Path):
     """A table opened before a merge and a vacuum reads the same after them."""
-    store = flushed(tmp_path, ten_batches(), retention_s=3_600)
+    store = flushed(tmp_path, ten_blocks(), retention_s=3_600)
     opened = DeltaTable(str(tmp_path))
     before = table_rows(tmp_path)
     assert store.compact()
@@ -164,7 +164,7 @@ def test_other_readers_keep_what_they_opened_for_the_retention(tmp_path: Path):
 
 def test_a_vacuum_removes_what_a_crash_left_once_it_is_old(tmp_path: Path):
     """Files that no commit names are removed, young ones are not: they may be named soon."""
-    store = flushed(tmp_path, ten_batches(), retention_s=3_600)
+    store = flushed(tmp_path, ten_blocks(), retention_s=3_600)
     (folder,) = tmp_path.glob("date=*")
     for name, age_s in (("young", 60), ("old", 4_000)):
         path = folder / f"{name}.parquet"
@@ -180,7 +180,7 @@ def test_a_vacuum_removes_what_a_crash_left_once_it_is_old(tmp_path: Path):
 @pytest.mark.parametrize("step", ["_write_file", "merged", "write_commit", "sync_folder"])
 def test_a_crash_on_the_way_changes_nothing_that_is_read(tmp_path: Path, monkeypatch, step: str):
     """Before, at and behind the commit of a merge: the same points, each in one place."""
-    store = flushed(tmp_path, ten_batches(), retention_s=0)
+    store = flushed(tmp_path, ten_blocks(), retention_s=0)
     before, rows_before = seen(store), table_rows(tmp_path)
 
     def fail(*_: object, **__: object) -> None:
@@ -213,12 +213,12 @@ def test_a_crash_on_the_way_changes_nothing_that_is_read(tmp_path: Path, monkeyp
 
 def test_a_flush_goes_on_behind_a_merge_that_failed_at_its_end(tmp_path: Path, monkeypatch):
     """Versions that were made without being told of are found, and built upon."""
-    store = flushed(tmp_path, ten_batches())
+    store = flushed(tmp_path, ten_blocks())
     with monkeypatch.context() as patch:
         patch.setattr("sift_server.lake.delta_log.sync_folder", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             store.compact()
-    store.publish(11, [make_batch(LAYOUT, IDS, [(99, [0.5, 1, False, "last", b""])])])
+    store.publish(11, [make_block(LAYOUT, IDS, [(99, [0.5, 1, False, "last", b""])])])
     store.flush()
     assert seen(store)[0][2] == [*range(10), 99]
     assert seen(PointStore.open(tmp_path)) == seen(store)
@@ -226,8 +226,8 @@ def test_a_flush_goes_on_behind_a_merge_that_failed_at_its_end(tmp_path: Path, m
 
 def test_a_merge_waits_for_a_flush_that_failed(tmp_path: Path, monkeypatch):
     """Points of a flush whose commit is there and was not told of are not given twice."""
-    store = flushed(tmp_path, ten_batches())
-    store.publish(11, [make_batch(LAYOUT, IDS, [(99, [0.5, 1, False, "last", b""])])])
+    store = flushed(tmp_path, ten_blocks())
+    store.publish(11, [make_block(LAYOUT, IDS, [(99, [0.5, 1, False, "last", b""])])])
     with monkeypatch.context() as patch:
         patch.setattr("sift_server.lake.delta_log.sync_folder", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -243,7 +243,7 @@ def test_a_merge_waits_for_a_flush_that_failed(tmp_path: Path, monkeypatch):
 
 def test_a_merge_is_given_up_when_the_server_stops(tmp_path: Path):
     """Nothing is left of it."""
-    store = flushed(tmp_path, ten_batches())
+    store = flushed(tmp_path, ten_blocks())
     before = parquet_files(tmp_path)
     assert not store.compact(lambda: False)
     assert parquet_files(tmp_path) == before
@@ -252,9 +252,9 @@ def test_a_merge_is_given_up_when_the_server_stops(tmp_path: Path):
 
 def test_commits_of_other_programs_are_built_upon(tmp_path: Path):
     """`optimize` of another program, between a flush and the next: all points stay readable."""
-    store = flushed(tmp_path, ten_batches())
+    store = flushed(tmp_path, ten_blocks())
     DeltaTable(str(tmp_path)).optimize.compact()
-    store.publish(11, [make_batch(LAYOUT, IDS, [(99, [0.5, 1, False, "last", b""])])])
+    store.publish(11, [make_block(LAYOUT, IDS, [(99, [0.5, 1, False, "last", b""])])])
     store.flush()
     assert seen(store)[0][2] == [*range(10), 99]
     assert store.stats().table_files == 2
@@ -263,7 +263,7 @@ def test_commits_of_other_programs_are_built_upon(tmp_path: Path):
 
 def test_files_that_another_program_removed_are_not_merged(tmp_path: Path):
     """The merge is given up; what the other program wrote is what is there."""
-    store = flushed(tmp_path, ten_batches())
+    store = flushed(tmp_path, ten_blocks())
     DeltaTable(str(tmp_path)).optimize.compact()
     assert not store.compact()
     assert seen(store)[0][2] == [*range(10)]
@@ -272,7 +272,7 @@ def test_files_that_another_program_removed_are_not_merged(tmp_path: Path):
 
 def test_a_file_that_is_not_sorted_is_left_alone(tmp_path: Path):
     """Another program may have written it; the others are merged."""
-    store = flushed(tmp_path, ten_batches())
+    store = flushed(tmp_path, ten_blocks())
     path = next(iter(parquet_files(tmp_path)))
     table = pq.read_table(path, partitioning=None, schema=FILE_SCHEMA)
     pq.write_table(table.take(pa.array(range(len(table)))[::-1]), path)
@@ -288,8 +288,8 @@ def test_the_position_survives_checkpoints_and_the_clearing_of_the_log(tmp_path:
     store = PointStore.open(tmp_path, StoreLimits(retention_s=0))
     positions = itertools.count(1)
     for _ in range(4):
-        for batch in ten_batches():
-            store.publish(next(positions), [batch])
+        for block in ten_blocks():
+            store.publish(next(positions), [block])
             store.flush()
         compact(store)
         store.tidy()
@@ -303,7 +303,7 @@ def test_the_position_survives_checkpoints_and_the_clearing_of_the_log(tmp_path:
 def test_files_whose_footers_were_forgotten_are_read_again(tmp_path: Path, monkeypatch):
     """What is remembered of files has a limit, whatever their number."""
     monkeypatch.setattr(files, "ROW_GROUPS_KEPT_MAX", 3)
-    store = flushed(tmp_path, ten_batches())
+    store = flushed(tmp_path, ten_blocks())
     assert seen(store) == seen(store)
     assert seen(store)[0][2] == list(range(10))
 

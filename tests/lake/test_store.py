@@ -6,7 +6,9 @@ import itertools
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +19,7 @@ from sift_server.lake import PointStore, StoreLimits
 from sift_server.lake import delta as delta_module
 from sift_server.query import PointReader
 from sift_wire.columns import DataType
-from support.points import comparable, make_batch, make_layout, plain
+from support.points import comparable, make_block, make_layout, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +60,7 @@ FOREVER = (-(2**63), 2**63 - 1)
 
 
 @st.composite
-def batches(draw: st.DrawFn):
+def blocks(draw: st.DrawFn):
     flow = draw(st.sampled_from(list(FLOWS)))
     layout = FLOWS[flow]
     rows = draw(
@@ -69,10 +71,10 @@ def batches(draw: st.DrawFn):
         )
     )
     run_id = draw(st.sampled_from(["", "run a", "run b"]))
-    return make_batch(layout, CHANNEL_IDS[flow], rows, run_id), rows, run_id, flow
+    return make_block(layout, CHANNEL_IDS[flow], rows, run_id), rows, run_id, flow
 
 
-STEPS = st.lists(st.just("flush") | st.just("reopen") | batches(), max_size=8)
+STEPS = st.lists(st.just("flush") | st.just("reopen") | blocks(), max_size=8)
 NUMBERS = itertools.count()
 
 
@@ -118,9 +120,9 @@ def test_any_interleaving_reads_as_a_set(tmp_path_factory, steps: list[Any], lim
             store = PointStore.open(folder)
             assert store.committed_position == position
         else:
-            batch, rows, run_id, flow = step
+            block, rows, run_id, flow = step
             position += 1
-            store.publish(position, [batch])
+            store.publish(position, [block])
             for time, values in rows:
                 for channel, value in zip(FLOWS[flow].channel_names, values, strict=True):
                     # The largest time is the excluded end of 'for ever'.
@@ -148,7 +150,7 @@ def points_of(store: PointStore, channel_id: str, data_type: DataType = DataType
 
 def simple_batch(times: range, flow: str = "one"):
     rows = [(time, [float(time)] * len(FLOWS[flow].channel_names)) for time in times]
-    return make_batch(FLOWS[flow], CHANNEL_IDS[flow], rows)
+    return make_block(FLOWS[flow], CHANNEL_IDS[flow], rows)
 
 
 def test_a_page_goes_on_where_it_ended_while_data_arrives(tmp_path: Path):
@@ -237,8 +239,8 @@ def test_other_readers_read_the_table(tmp_path: Path):
     """The table is plain Delta: the columns of the contract, NULL where there is nothing."""
     store = PointStore.open(tmp_path)
     values = [1.5, 0.5, -3, 2**40, 2**64 - 1, 2, True, "text", b"\0"]
-    batch = make_batch(FLOWS["all"], CHANNEL_IDS["all"], [(DAY_NS + 7, values)], "run a")
-    store.publish(1, [batch])
+    block = make_block(FLOWS["all"], CHANNEL_IDS["all"], [(DAY_NS + 7, values)], "run a")
+    store.publish(1, [block])
     store.flush()
     rows = DeltaTable(str(tmp_path)).to_pyarrow_table().to_pylist()
     assert len(rows) == len(values)
@@ -260,8 +262,8 @@ def test_other_readers_filter_by_any_column(tmp_path: Path):
     """What a commit says of its files never hides a row that a filter asks for."""
     store = PointStore.open(tmp_path)
     values = [1.5, 0.5, -3, 2**40, 2**64 - 1, 2, True, "text", b"\0"]
-    batch = make_batch(FLOWS["all"], CHANNEL_IDS["all"], [(DAY_NS + 7, values)], "run a")
-    store.publish(1, [batch])
+    block = make_block(FLOWS["all"], CHANNEL_IDS["all"], [(DAY_NS + 7, values)], "run a")
+    store.publish(1, [block])
     store.flush()
     table = DeltaTable(str(tmp_path))
     for row in table.to_pyarrow_table().to_pylist():
@@ -276,11 +278,30 @@ def test_wide_and_many_flows_flush_together(tmp_path: Path):
     store = PointStore.open(tmp_path)
     wide = make_layout("wide", {f"w{i}": DataType.DOUBLE for i in range(5000)})
     wide_ids = tuple(f"wide {i}" for i in range(5000))
-    store.publish(1, [make_batch(wide, wide_ids, [(t, [float(t)] * 5000) for t in range(2)])])
+    store.publish(1, [make_block(wide, wide_ids, [(t, [float(t)] * 5000) for t in range(2)])])
     for i in range(500):
         layout = make_layout(f"flow {i}", {f"n{i}": DataType.INT_64})
-        store.publish(2 + i, [make_batch(layout, (f"narrow {i}",), [(t, [t]) for t in range(3)])])
+        store.publish(2 + i, [make_block(layout, (f"narrow {i}",), [(t, [t]) for t in range(3)])])
     store.flush()
     assert DeltaTable(str(tmp_path)).version() == 1
     assert points_of(store, "wide 4999") == 2
     assert points_of(store, "narrow 499", DataType.INT_64) == 3
+
+
+def test_a_file_without_a_column_reads_as_nulls(tmp_path: Path):
+    """Other readers see all columns, though files lack those that they have no value for."""
+    store = PointStore.open(tmp_path)
+    one = make_layout("one", {"double": DataType.DOUBLE})
+    text = make_layout("text", {"string": DataType.STRING})
+    store.publish(1, [make_block(one, ("id 1",), [(1, [1.5])])])
+    store.flush()
+    store.publish(2, [make_block(text, ("id 2",), [(2, ["go"])], "run")])
+    store.flush()
+    store.close()
+    names = [pq.read_schema(path).names for path in tmp_path.rglob("*.parquet")]
+    assert sorted(map(len, names)) == [5, 6]
+    found = pl.read_delta(str(tmp_path)).sort("timestamp_ns")
+    assert found["value_double"].to_list() == [1.5, None]
+    assert found["value_string"].to_list() == [None, "go"]
+    assert found["run_id"].to_list() == [None, "run"]
+    assert found["value_bytes"].null_count() == 2

@@ -8,9 +8,10 @@ import pytest
 
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest as Request
 from sift_server.errors import NotFoundError
-from sift_server.ingest import CatalogNeededError, FlowDirectory, Ingestor, PendingRejects
+from sift_server.ingest import FlowDirectory, Ingestor, PendingRejects
 from sift_server.lake import PointStore
 from sift_server.log import FileLog
+from sift_wire.decode import NotAtOnceError
 from sift_wire.frames import Frames
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def test_an_unknown_flow_may_be_created_at_any_moment(ingestor, catalog):
 def test_what_is_taken_at_once_asks_nobody(ingestor, catalog):
     """The caller is an event loop."""
     ingestor, rejects = ingestor
-    with pytest.raises(CatalogNeededError):
+    with pytest.raises(NotAtOnceError):
         ingestor.take(unknown(1), at_once=True)
     rejects.persist()
     assert not catalog.questions

@@ -25,7 +25,7 @@ from sift_server.lake import PointStore
 from sift_server.query import AssetInfo, ChannelInfo, PointReader, RunPoints, data_message
 from sift_wire.columns import DataType
 from support.catalogs import JANUARY_NS
-from support.points import make_batch
+from support.points import make_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,13 +66,13 @@ class Rig:
         """Publish rows of nanoseconds behind January and values by channel."""
         self._position += 1
         names = self.flow.layout.channel_names
-        batch = make_batch(
+        block = make_block(
             self.flow.layout,
             self.flow.channel_ids,
             [(JANUARY_NS + ns, [values.get(name) for name in names]) for ns, values in rows],
             run_id,
         )
-        self.store.publish(self._position, [batch])
+        self.store.publish(self._position, [block])
 
     def query(self, name: str, run_id: str | None = None) -> data_pb2.Query:
         return data_pb2.Query(

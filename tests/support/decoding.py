@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
@@ -10,10 +11,12 @@ from google.protobuf.message import DecodeError
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest as Request
 from sift_wire import kernels
 from sift_wire.columns import DataType, FlowLayout, FlowRows
-from sift_wire.decode import DecodedBatch, UnknownFlowError
+from sift_wire.flow_index import FlowIndex, UnknownFlowError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from sift_wire.block import RowBlock
 
 MEMBERS = {
     DataType.DOUBLE: "double",
@@ -37,6 +40,19 @@ LAYOUTS = {
     ("öther", "one"): FlowLayout("one", ("logs",), (DataType.STRING,)),
 }
 NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFlow:
+    """A flow as a decoder knows it."""
+
+    ingestion_config_id: str
+    layout: FlowLayout
+
+
+def index_of(layout_of: Callable[[str, str], FlowLayout]) -> FlowIndex[KnownFlow]:
+    """An index that knows nothing yet."""
+    return FlowIndex(lambda config, flow: KnownFlow(config, layout_of(config, flow)))
 
 
 def layout_of(config: str, flow: str) -> FlowLayout:
@@ -78,18 +94,22 @@ def expected_value(value: Any, data_type: DataType) -> Any:
 Row = tuple[str, str, str, int, tuple[Any, ...]]
 
 
-def rows_of(batches: Iterable[DecodedBatch]) -> list[Row]:
-    return [
-        (
-            batch.ingestion_config_id,
-            batch.flow_name,
-            batch.rows.run_id,
-            int(batch.rows.timestamps_ns[row]),
-            tuple(value_of(batch.rows, c, row) for c in range(len(batch.rows.words))),
-        )
-        for batch in batches
-        for row in range(len(batch.rows.timestamps_ns))
-    ]
+def rows_of(blocks: Iterable[RowBlock[KnownFlow]]) -> list[Row]:
+    found = []
+    for block in blocks:
+        for group in range(len(block)):
+            config, rows = block.flow(group).ingestion_config_id, block.rows(group)
+            found += [
+                (
+                    config,
+                    rows.layout.flow_name,
+                    rows.run_id,
+                    int(rows.timestamps_ns[row]),
+                    tuple(value_of(rows, channel, row) for channel in range(len(rows.words))),
+                )
+                for row in range(len(rows.timestamps_ns))
+            ]
+    return found
 
 
 def expected_row(data: bytes) -> Row | None:

@@ -1,14 +1,19 @@
-"""Batches of points for tests of the lake and of queries, and what they should read as."""
+"""Blocks of points for tests of the lake and of queries, and what they should read as."""
 
 from __future__ import annotations
 
 import struct
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sift_server.lake import PointBatch
-from sift_wire.columns import DataType, FlowLayout, FlowRows
+from sift_wire import kernels
+from sift_wire.block import RowBlock
+from sift_wire.columns import DataType, FlowLayout
+
+if TYPE_CHECKING:
+    from sift_server.lake import PointBlock
 
 SIGNED = (DataType.INT_32, DataType.INT_64)
 
@@ -17,13 +22,22 @@ def make_layout(flow_name: str, data_types: dict[str, DataType]) -> FlowLayout:
     return FlowLayout(flow_name, tuple(data_types), tuple(data_types.values()))
 
 
-def make_batch(
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow as the lake knows it."""
+
+    asset_name: str
+    channel_ids: tuple[str, ...]
+    layout: FlowLayout
+
+
+def make_block(
     layout: FlowLayout,
     channel_ids: tuple[str, ...],
     rows: list[tuple[int, list[Any]]],
     run_id: str = "",
-) -> PointBatch:
-    """A batch of `(nanoseconds, values)`; None stands for no value."""
+) -> PointBlock:
+    """A block of one group: `(nanoseconds, values)`; None stands for no value."""
     heap = bytearray()
     words = np.zeros((len(channel_ids), len(rows)), np.uint64)
     present = np.zeros((len(channel_ids), len(rows)), np.bool_)
@@ -33,8 +47,17 @@ def make_batch(
                 words[channel, row] = to_word(value, data_type, heap)
                 present[channel, row] = True
     times = np.array([time for time, _ in rows], np.int64)
-    return PointBatch(
-        "rig", channel_ids, FlowRows(layout, run_id, times, words, present, bytes(heap))
+    groups = np.zeros((1, kernels.GROUP_COLUMNS), np.int64)
+    groups[0, kernels.CHANNELS] = len(channel_ids)
+    groups[0, [kernels.ROWS, kernels.ROWS_MAX]] = len(rows)
+    return RowBlock(
+        [Flow("rig", channel_ids, layout)],
+        (run_id,),
+        groups,
+        times,
+        words.reshape(-1),
+        present.reshape(-1),
+        bytes(heap),
     )
 
 

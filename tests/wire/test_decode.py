@@ -12,18 +12,26 @@ from hypothesis import strategies as st
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest as Request
 from sift_wire import kernels
 from sift_wire.columns import DataType, FlowLayout
-from sift_wire.decode import decode
+from sift_wire.decode import NotAtOnceError, decode
 from sift_wire.frames import Frames
-from support.decoding import LAYOUTS, MEMBERS, NS_PER_S, expected_row, layout_of, rows_of
+from support.decoding import (
+    LAYOUTS,
+    MEMBERS,
+    NS_PER_S,
+    expected_row,
+    index_of,
+    layout_of,
+    rows_of,
+)
 
 if TYPE_CHECKING:
     import random
 
 
 def check(messages: list[bytes]) -> None:
-    decoded = decode(Frames.from_messages(messages), layout_of)
+    decoded = decode(Frames.from_messages(messages), index_of(layout_of))
     expected = [expected_row(message) for message in messages]
-    assert sorted(rows_of(decoded.batches), key=repr) == sorted(
+    assert sorted(rows_of(decoded.blocks), key=repr) == sorted(
         (row for row in expected if row is not None), key=repr
     )
     assert [each.index for each in decoded.rejected] == [
@@ -204,13 +212,13 @@ def edited(**changes: Any) -> Request:
 )
 def test_a_rejection_names_flow_channel_and_value(request_: Request, reason: str):
     """Every way not to fit has its sentence."""
-    decoded = decode(Frames.from_messages([request_.SerializeToString()]), layout_of)
+    decoded = decode(Frames.from_messages([request_.SerializeToString()]), index_of(layout_of))
     assert [each.reason for each in decoded.rejected] == [reason]
 
 
 def test_bytes_that_are_no_message_say_so():
     """Garbage is rejected in words as well, and never ends a stream."""
-    (rejected,) = decode(Frames.from_messages([b"\xff\xff"]), layout_of).rejected
+    (rejected,) = decode(Frames.from_messages([b"\xff\xff"]), index_of(layout_of)).rejected
     assert "2 bytes is no IngestWithConfigDataStreamRequest" in rejected.reason
     assert not rejected.ends_stream
 
@@ -221,8 +229,8 @@ def test_a_message_that_ends_the_stream_hides_what_is_behind_it():
     ends.end_stream_on_validation_error = True
     messages = [fits, misfit, fits, ends, fits, misfit]
     frames = Frames.from_messages([message.SerializeToString() for message in messages])
-    decoded = decode(frames, layout_of)
-    assert len(rows_of(decoded.batches)) == 2
+    decoded = decode(frames, index_of(layout_of))
+    assert len(rows_of(decoded.blocks)) == 2
     assert [(each.index, each.ends_stream) for each in decoded.rejected] == [(1, False), (3, True)]
     assert decoded.n_messages == 4
 
@@ -233,13 +241,13 @@ def test_messages_that_do_not_fit_a_wide_flow_ask_for_no_memory():
     request = Request(flow="wide")
     request.timestamp.seconds = 1
     frames = Frames.from_messages([request.SerializeToString()] * 1000)
-    decoded = decode(frames, lambda *_: wide)
+    decoded = decode(frames, index_of(lambda *_: wide))
     assert len(decoded.rejected) == 1000
-    assert not decoded.batches
+    assert not decoded.blocks
 
 
 def test_many_flows_interleave():
-    """A thousand flows in turn come out as a thousand batches, each with its rows in order."""
+    """A thousand flows in turn come out as a thousand groups, each with its rows in order."""
     layouts = {
         f"flow {i}": FlowLayout(f"flow {i}", ("x",), (DataType.DOUBLE,)) for i in range(1000)
     }
@@ -249,7 +257,38 @@ def test_many_flows_interleave():
             request = base(flow)
             request.timestamp.nanos = row
             messages.append(request.SerializeToString())
-    decoded = decode(Frames.from_messages(messages), lambda _, flow: layouts[flow])
-    assert [batch.flow_name for batch in decoded.batches] == list(layouts)
-    assert all(batch.rows.timestamps_ns.tolist() == [NS_PER_S, NS_PER_S + 1, NS_PER_S + 2]
-               for batch in decoded.batches)  # fmt: skip
+    decoded = decode(Frames.from_messages(messages), index_of(lambda _, flow: layouts[flow]))
+    (block,) = decoded.blocks
+    assert [block.flow(group).layout.flow_name for group in range(len(block))] == list(layouts)
+    assert all(
+        block.rows(group).timestamps_ns.tolist() == [NS_PER_S, NS_PER_S + 1, NS_PER_S + 2]
+        for group in range(len(block))
+    )
+
+
+def test_runs_that_take_turns_are_numbered_once():
+    messages = []
+    for number in range(6):
+        request = base()
+        request.run_id = ("a", "", "b")[number % 3]
+        request.timestamp.nanos = number
+        messages.append(request.SerializeToString())
+    (block,) = decode(Frames.from_messages(messages), index_of(layout_of)).blocks
+    assert sorted(block.run_ids) == ["", "a", "b"]
+    assert [
+        (rows.run_id, (rows.timestamps_ns - NS_PER_S).tolist())
+        for rows in map(block.rows, range(len(block)))
+    ] == [("a", [0, 3]), ("", [1, 4]), ("b", [2, 5])]
+
+
+def test_only_what_needs_no_question_is_decoded_at_once():
+    index = index_of(layout_of)
+    frames = Frames.from_messages([base().SerializeToString()])
+    with pytest.raises(NotAtOnceError):
+        decode(frames, index, at_once=True)
+    decode(frames, index)
+    (block,) = decode(frames, index, at_once=True).blocks
+    assert len(block) == 1
+    unusual = Frames.from_messages([edited(string="x").SerializeToString()])
+    with pytest.raises(NotAtOnceError):
+        decode(unusual, index, at_once=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sift.ingest.v1 import ingest_pb2
 from sift_server.api.grpc_status import GrpcCode, send_grpc_error, send_grpc_response
-from sift_server.ingest import CatalogNeededError
 from sift_server.log import LogFailedError
+from sift_wire.decode import NotAtOnceError
 from sift_wire.frames import FrameError, FrameReader, FrameTooLargeError, gunzip
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class _Intake:
                 elif (frames := self._feed(chunks)) is not None:
                     try:
                         refusal = self._taken(self._ingestor.take(frames, at_once=True))
-                    except CatalogNeededError:
+                    except NotAtOnceError:
                         taken = await loop.run_in_executor(
                             self._threads, self._ingestor.take, frames
                         )

@@ -4,13 +4,12 @@
 moves what was taken from the hot columns into the table, and from the log into history.
 """
 
-from sift_server.ingest.flows import CatalogNeededError, FlowDirectory
+from sift_server.ingest.flows import FlowDirectory
 from sift_server.ingest.flusher import Flusher
 from sift_server.ingest.ingestor import IngestLimits, Ingestor, Taken
 from sift_server.ingest.rejects import PendingRejects
 
 __all__ = [
-    "CatalogNeededError",
     "FlowDirectory",
     "Flusher",
     "IngestLimits",

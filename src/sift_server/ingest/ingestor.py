@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sift_server.catalog import RejectedEntry
-from sift_server.lake import PointBatch
-from sift_wire.decode import Decoded, RejectedMessage, UnknownFlowError, decode
+from sift_wire.decode import RejectedMessage, decode
 from sift_wire.frames import Frames
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from sift_server.ingest.rejects import PendingRejects
     from sift_server.lake import PointStore
     from sift_server.log import IngestLog, LogRecord
-    from sift_wire.columns import FlowLayout
-    from sift_wire.decode import LayoutOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +99,11 @@ class Ingestor:
 
         Raises:
             LogFailedError: The log can't take any more; nothing of these frames is acknowledged.
-            CatalogNeededError: They can't be taken at once; nothing was done.
+            NotAtOnceError: They can't be taken at once; nothing was done.
         """
-        if at_once:
-            decoded = decode(frames, self._flows.remembered_layout_of)
-        else:
+        if not at_once:
             self._wait_for_room()
-            decoded = decode(frames, _asking_once(self._flows.layout_of))
+        decoded = decode(frames, self._flows.index(), at_once=at_once)
         refusal = None
         rejected = decoded.rejected
         if rejected and rejected[-1].ends_stream:
@@ -116,13 +111,12 @@ class Ingestor:
             frames = frames.select(0, refusal.index)
         if not len(frames):
             return Taken(None, refusal)
-        batches = self._batches(decoded)
         received_ns = self._received_ns()
 
         def publish(position: int) -> None:
             if rejected:
                 self._rejects.add(_entries(position, frames, rejected, received_ns))
-            self._store.publish(position, batches)
+            self._store.publish(position, decoded.blocks)
 
         return Taken(self._log.append(frames.payload(), publish), refusal)
 
@@ -139,50 +133,23 @@ class Ingestor:
             first = 0
             while first < len(frames):
                 part = frames.select(first, len(frames))
-                decoded = decode(part, self._flows.layout_of)
+                decoded = decode(part, self._flows.index())
                 self._rejects.add(
                     _entries(record.position, part, decoded.rejected, received_ns, first)
                 )
                 # A stream ended at a message that would end it; its record holds none. If the
                 # catalog lost a flow since, nothing behind such a message may be lost as well.
                 first += decoded.n_messages
-                self._store.publish(record.position, self._batches(decoded))
+                self._store.publish(record.position, decoded.blocks)
             if self._store.is_full:
                 self._rejects.persist()
                 self._store.flush()
         return count
 
-    def _batches(self, decoded: Decoded) -> list[PointBatch]:
-        batches = []
-        for batch in decoded.batches:
-            flow = self._flows.flow(batch.ingestion_config_id, batch.flow_name)
-            batches.append(PointBatch(flow.asset_name, flow.channel_ids, batch.rows))
-        return batches
-
     def _wait_for_room(self) -> None:
         wait_s = self.limits.room_wait_ms / 1_000
         while not self._store.wait_for_room(wait_s) or not self._rejects.wait_for_room(wait_s):
             pass
-
-
-def _asking_once(layout_of: LayoutOf) -> LayoutOf:
-    """Remember also which flows are unknown, which is true for a moment only.
-
-    A client that sends to a flow that there is not sends many such messages.
-    """
-    unknown: dict[tuple[str, str], str] = {}
-
-    def asking_once(ingestion_config_id: str, flow_name: str) -> FlowLayout:
-        key = (ingestion_config_id, flow_name)
-        if key in unknown:
-            raise UnknownFlowError(unknown[key])
-        try:
-            return layout_of(ingestion_config_id, flow_name)
-        except UnknownFlowError as error:
-            unknown[key] = str(error)
-            raise
-
-    return asking_once
 
 
 def _entries(

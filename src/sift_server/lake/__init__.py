@@ -1,11 +1,12 @@
 """Where points are kept: hot columns in memory, and behind them one Delta table.
 
-`PointStore` is the door: publish, flush, view. What may come in and out is `PointBatch` and
+`PointStore` is the door: publish, flush, view. What may come in and out is `PointBlock` and
 `Points`. `Upkeep` merges small files in the background. `schema` says what the table looks like to
 other readers.
 """
 
-from sift_server.lake.batch import PointBatch
+from sift_server.lake.block import PointBlock, PointFlow
+from sift_server.lake.gathering import warm_up
 from sift_server.lake.points import Points
 from sift_server.lake.store import PointStore, StoreLimits, StoreStats
 from sift_server.lake.upkeep import Upkeep
@@ -13,10 +14,12 @@ from sift_server.lake.view import ChannelView
 
 __all__ = [
     "ChannelView",
-    "PointBatch",
+    "PointBlock",
+    "PointFlow",
     "PointStore",
     "Points",
     "StoreLimits",
     "StoreStats",
     "Upkeep",
+    "warm_up",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise, starmap
+from itertools import chain, pairwise, starmap
 from operator import ne
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from sift_server.lake.points import VARIABLE_KINDS, Kind, gather
-from sift_server.lake.schema import FILE_SCHEMA, UINT64_TYPE, WRITE_SCHEMA
+from sift_server.lake.schema import UINT64_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _VARIABLE = list(VARIABLE_KINDS)
+_KIND_OF_COLUMN = {kind.column: kind for kind in Kind}
 _LENGTH = np.uint64(0xFFFFFFFF)
 
 
@@ -27,8 +28,8 @@ class PointChunk:
     """Points of one UTC date, sorted by channel id, then by time: a row group of a file.
 
     Attributes:
-        channels: `(asset, channel, channel id)` of each channel, sorted by id. An id is there twice
-            only if its points have different names.
+        channels: Arrow record batch with `asset`, `channel` and `channel_id`, a row a channel,
+            sorted by id. An id is there twice only if its points have different names.
         run_ids: Ids of the runs, each once; an empty string for 'no run'.
         channel: int32, shape (points,). Index of each point's channel.
         run: int32, shape (points,). Index of each point's run.
@@ -38,7 +39,7 @@ class PointChunk:
         heap: What the words of strings and bytes point into.
     """
 
-    channels: list[tuple[str, str, str]]
+    channels: Any
     run_ids: list[str]
     channel: NDArray[np.int32]
     run: NDArray[np.int32]
@@ -53,12 +54,16 @@ class PointChunk:
     @property
     def channel_id_min(self) -> str:
         """Smallest channel id."""
-        return self.channels[int(self.channel[0])][2]
+        return self._channel_id(int(self.channel[0]))
 
     @property
     def channel_id_max(self) -> str:
         """Largest channel id."""
-        return self.channels[int(self.channel[-1])][2]
+        return self._channel_id(int(self.channel[-1]))
+
+    def _channel_id(self, number: int) -> str:
+        channel_id: str = self.channels["channel_id"][number].as_py()
+        return channel_id
 
     def take(self, places: NDArray[np.intp]) -> PointChunk:
         """The points at some places, in that order."""
@@ -79,7 +84,7 @@ class PointChunk:
         channel = self.channel[mine]
         low, high = (int(channel.min()), int(channel.max()) + 1) if len(channel) else (0, 0)
         return PointChunk(
-            self.channels[low:high],
+            self.channels.slice(low, high - low),
             self.run_ids,
             channel - np.int32(low),
             self.run[mine],
@@ -104,22 +109,25 @@ class PointChunk:
             yield self.part(first, last)
             first = last
 
-    def to_table(self) -> Any:  # noqa: ANN401 (pyarrow has no types)
-        """The points as an Arrow table of `WRITE_SCHEMA`."""
-        assets, channels, channel_ids = zip(*self.channels, strict=True)
-        columns = {
-            "asset": _names(self.channel, assets),
-            "channel": _names(self.channel, channels),
-            "channel_id": _names(self.channel, channel_ids),
-            "run_id": _names(self.run, [run_id or None for run_id in self.run_ids]),
-            "timestamp_ns": pa.array(self.timestamps_ns),
-            **{kind.column: self._values(kind) for kind in Kind},
-        }
-        return pa.table([columns[name] for name in FILE_SCHEMA.names], schema=WRITE_SCHEMA)
+    def to_table(self, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
+        """The points as an Arrow table.
 
-    def _values(self, kind: Kind) -> Any:  # noqa: ANN401
+        Args:
+            schema: As `write_schema` makes it, with columns for all that there is.
+        """
+        return pa.table([self._column(field) for field in schema], schema=schema)
+
+    def _column(self, field: Any) -> Any:  # noqa: ANN401
+        if field.name == "timestamp_ns":
+            return pa.array(self.timestamps_ns)
+        if field.name == "run_id":
+            return _run_column(self.run, self.run_ids)
+        if field.name in self.channels.schema.names:
+            return _name_column(self.channel, self.channels[field.name])
+        return self._values(_KIND_OF_COLUMN[field.name], field.type)
+
+    def _values(self, kind: Kind, value_type: Any) -> Any:  # noqa: ANN401
         mine = self.kind == kind
-        value_type = WRITE_SCHEMA.field(kind.column).type
         if not mine.any():
             return _nulls(value_type, len(self))
         mask = None if mine.all() else ~mine
@@ -145,16 +153,15 @@ class PointChunk:
 
 def joined(chunks: Sequence[PointChunk]) -> PointChunk:
     """Points of several chunks, sorted; the heap has only what their words point to."""
-    triples = sorted(
-        {triple for chunk in chunks for triple in chunk.channels}, key=lambda each: each[::-1]
-    )
+    of_chunks = [_triples(chunk) for chunk in chunks]
+    triples = sorted(set(chain.from_iterable(of_chunks)), key=lambda each: each[::-1])
     run_ids = sorted({run_id for chunk in chunks for run_id in chunk.run_ids})
     number_of = {triple: number for number, triple in enumerate(triples)}
     run_of = {run_id: number for number, run_id in enumerate(run_ids)}
     channel, run, words, heaps = [], [], [], []
     heap_bytes = 0
-    for chunk in chunks:
-        numbers = np.array([number_of[triple] for triple in chunk.channels], np.int32)
+    for chunk, mine in zip(chunks, of_chunks, strict=True):
+        numbers = np.array([number_of[triple] for triple in mine], np.int32)
         channel.append(numbers[chunk.channel])
         run.append(np.array([run_of[run_id] for run_id in chunk.run_ids], np.int32)[chunk.run])
         moved, data = _moved(chunk, heap_bytes)
@@ -162,7 +169,7 @@ def joined(chunks: Sequence[PointChunk]) -> PointChunk:
         heaps.append(data)
         heap_bytes += len(data)
     whole = PointChunk(
-        triples,
+        _named(triples),
         run_ids,
         np.concatenate(channel),
         np.concatenate(run),
@@ -172,6 +179,16 @@ def joined(chunks: Sequence[PointChunk]) -> PointChunk:
         b"".join(heaps),
     )
     return whole if len(chunks) == 1 else whole.take(_order(whole))
+
+
+def _triples(chunk: PointChunk) -> list[tuple[str, str, str]]:
+    return list(zip(*(column.to_pylist() for column in chunk.channels.columns), strict=True))
+
+
+def _named(triples: Sequence[tuple[str, str, str]]) -> Any:  # noqa: ANN401
+    columns = zip(*triples, strict=True) if triples else ((), (), ())
+    arrays = [pa.array(column, pa.string()) for column in columns]
+    return pa.record_batch(arrays, names=["asset", "channel", "channel_id"])
 
 
 def _moved(chunk: PointChunk, heap_start: int) -> tuple[NDArray[np.uint64], bytes]:
@@ -188,7 +205,7 @@ def _moved(chunk: PointChunk, heap_start: int) -> tuple[NDArray[np.uint64], byte
 
 def _order(chunk: PointChunk) -> NDArray[np.intp]:
     """Places of points, sorted by channel id, then by time."""
-    ids = [channel_id for _, _, channel_id in chunk.channels]
+    ids = chunk.channels["channel_id"].to_pylist()
     rank = np.cumsum([0, *starmap(ne, pairwise(ids))]).astype(np.int32)[chunk.channel]
     # Usually what is joined follows in time, channel by channel: then this is all.
     order = np.argsort(rank, kind="stable")
@@ -212,13 +229,17 @@ def _nulls(value_type: Any, length: int) -> Any:  # noqa: ANN401
     return kept.slice(0, length)
 
 
-def _names(numbers: NDArray[np.int32], names: Sequence[str | None]) -> Any:  # noqa: ANN401
+def _name_column(numbers: NDArray[np.int32], names: Any) -> Any:  # noqa: ANN401
     """Names as a dictionary that has each once, which is what Parquet takes as it is."""
-    unique = [name for name in dict.fromkeys(names) if name is not None]
-    if len(unique) == len(names):
-        return pa.DictionaryArray.from_arrays(pa.array(numbers), pa.array(unique, pa.string()))
-    place_of = {name: place for place, name in enumerate(unique)}
-    nameless = np.array([name is None for name in names])[numbers]
-    places = np.array([place_of.get(name or "", 0) for name in names], np.int32)[numbers]
-    indices = pa.array(places, mask=nameless if nameless.any() else None)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(unique, pa.string()))
+    encoded = names.dictionary_encode()
+    if len(encoded.dictionary) < len(names):
+        numbers = encoded.indices.to_numpy()[numbers]
+    return pa.DictionaryArray.from_arrays(pa.array(numbers), encoded.dictionary)
+
+
+def _run_column(numbers: NDArray[np.int32], run_ids: Sequence[str]) -> Any:  # noqa: ANN401
+    """Run ids as a dictionary; null where a point has none."""
+    mask = np.array([not run_id for run_id in run_ids])[numbers]
+    return pa.DictionaryArray.from_arrays(
+        pa.array(numbers, mask=mask if mask.any() else None), pa.array(run_ids, pa.string())
+    )

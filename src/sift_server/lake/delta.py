@@ -22,16 +22,16 @@ from sift_server.lake.delta_log import (
     write_commit,
 )
 from sift_server.lake.files import ROW_GROUP_POINTS, DataFile, Extent, write_files
-from sift_server.lake.merging import merged_chunks
-from sift_server.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA
-from sift_server.lake.sorting import sorted_chunks
+from sift_server.lake.merging import merged_points
+from sift_server.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA, write_schema
+from sift_server.lake.sorting import sorted_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+    from sift_server.lake.block import PointBlock
     from sift_server.lake.chunk import PointChunk
-    from sift_server.lake.hot import FlowBatches
 
 APP_ID = "sift-ingest-log"
 """Name under which a commit records the log position that it covers."""
@@ -118,8 +118,8 @@ class DeltaLake:
         sync_version(path, table.version())
         return cls(path, table)
 
-    def commit(self, flows: Sequence[FlowBatches], position: int) -> None:
-        """Add the points of batches, and the log position that the table then covers.
+    def commit(self, blocks: Sequence[PointBlock], position: int) -> None:
+        """Add the points of blocks, and the log position that the table then covers.
 
         All dates and flows go into one commit, a file a date (more where `FILE_POINTS_MAX` is
         reached): a commit has as many files as its points have dates. When this returns, files and
@@ -130,7 +130,7 @@ class DeltaLake:
             OSError: A file can't be written.
         """
         if self._position < position:
-            written = self._write(flows)
+            written = self._write(blocks)
             self._commit([], written, position)
         else:
             # An earlier call failed behind its commit.
@@ -150,8 +150,10 @@ class DeltaLake:
             UnsortedFileError: A file can't be merged, for another program wrote it.
             OSError: A file can't be read or written.
         """
-        chunks = merged_chunks([file.path for file in files], ROW_GROUP_POINTS)
-        return _collected(write_files(files[0].path.parent, _while(go_on, chunks)))
+        merged = merged_points([file.path for file in files], ROW_GROUP_POINTS)
+        schema = write_schema(merged.kinds, has_runs=merged.has_runs)
+        chunks = _while(go_on, merged.chunks)
+        return _collected(write_files(files[0].path.parent, schema, chunks))
 
     def replace(self, old: Sequence[DataFile], new: Sequence[DataFile]) -> None:
         """Take files out of the table and put others in, which have the same points.
@@ -229,11 +231,15 @@ class DeltaLake:
         self._position = self._position if position is None else position
         self.files = (*(file for file in self.files if file.path not in replaced), *new)
 
-    def _write(self, flows: Sequence[FlowBatches]) -> list[DataFile]:
+    def _write(self, blocks: Sequence[PointBlock]) -> list[DataFile]:
         return _collected(
             file
-            for day, chunks in sorted_chunks(flows, ROW_GROUP_POINTS)
-            for file in write_files(self._partition(day), chunks)
+            for points in sorted_points(blocks, ROW_GROUP_POINTS)
+            for file in write_files(
+                self._partition(points.day),
+                write_schema(points.kinds, has_runs=points.has_runs),
+                points.chunks,
+            )
         )
 
     def _partition(self, day: int) -> Path:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from sift_server.lake.delta_log import sync_folder
 from sift_server.lake.points import VARIABLE_KINDS, Kind, Points, number_words
-from sift_server.lake.schema import NAME_COLUMNS, WRITE_SCHEMA
+from sift_server.lake.schema import NAME_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,16 +86,27 @@ class RowGroup:
         number: Its number in the file.
         extent: What it holds at the most.
         run_id: The one run, or an empty string, of all its points; None if there may be several.
+        columns: Names of its columns.
     """
 
     path: Path
     number: int
     extent: Extent
     run_id: str | None
+    columns: frozenset[str]
 
 
-def write_files(folder: Path, chunks: Iterator[PointChunk]) -> Iterator[DataFile]:
+def write_files(
+    folder: Path,
+    schema: Any,  # noqa: ANN401 (pyarrow has no types)
+    chunks: Iterator[PointChunk],
+) -> Iterator[DataFile]:
     """Write chunks to new files in a folder; each is on disk when it is yielded.
+
+    Args:
+        folder: The folder.
+        schema: As `write_schema` makes it, with columns for all that there is.
+        chunks: The points.
 
     Raises:
         OSError: A file can't be written; what there is of it was removed.
@@ -103,29 +114,36 @@ def write_files(folder: Path, chunks: Iterator[PointChunk]) -> Iterator[DataFile
     for first in chunks:
         path = folder / f"{uuid.uuid4()}.parquet"
         try:
-            yield _write_file(path, first, chunks)
+            yield _write_file(path, schema, first, chunks)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
 
 
-def _write_file(path: Path, chunk: PointChunk | None, more: Iterator[PointChunk]) -> DataFile:
+def _write_file(
+    path: Path,
+    schema: Any,  # noqa: ANN401
+    chunk: PointChunk | None,
+    more: Iterator[PointChunk],
+) -> DataFile:
     extents = []
     points = 0
     with path.open("wb") as file:
         with pq.ParquetWriter(
             file,
-            WRITE_SCHEMA,
+            schema,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
-            use_dictionary=_DICTIONARY_COLUMNS,
-            write_statistics=_STATISTICS_COLUMNS,
-            column_encoding=_ENCODINGS,
+            use_dictionary=[name for name in _DICTIONARY_COLUMNS if name in schema.names],
+            write_statistics=[name for name in _STATISTICS_COLUMNS if name in schema.names],
+            column_encoding={
+                name: encoding for name, encoding in _ENCODINGS.items() if name in schema.names
+            },
             store_schema=False,
         ) as writer:
             while chunk is not None:
                 for piece in chunk.pieces(ROW_GROUP_HEAP_BYTES_MAX):
-                    writer.write_table(piece.to_table(), row_group_size=len(piece))
+                    writer.write_table(piece.to_table(schema), row_group_size=len(piece))
                 extents.append(_extent_of(chunk))
                 points += len(chunk)
                 chunk = None if points >= FILE_POINTS_MAX else next(more, None)
@@ -193,7 +211,7 @@ class FileReader:
         self, group: RowGroup, channel_id: str, kind: Kind, start_ns: int, end_ns: int, run_id: str
     ) -> Points | None:
         """Points of a channel and run in a row group, between two times; None if none are there."""
-        if group.run_id is not None and group.run_id != run_id:
+        if kind.column not in group.columns or group.run_id not in (None, run_id):
             return None
         columns = ["channel_id", "timestamp_ns", kind.column]
         if group.run_id is None:
@@ -229,7 +247,7 @@ class FileReader:
             group.path,
             metadata=self._footer(group.path).metadata,
             memory_map=True,
-            read_dictionary=["channel_id", "run_id"],
+            read_dictionary=[name for name in ("channel_id", "run_id") if name in group.columns],
         ) as file:
             return file.read_row_group(group.number, columns=columns, use_threads=False)
 
@@ -240,8 +258,9 @@ class FileReader:
                 self._footers.move_to_end(path)
                 return footer
         metadata = pq.read_metadata(path)
+        columns = frozenset(metadata.schema.names)
         groups = tuple(
-            _row_group(path, number, metadata.row_group(number))
+            _row_group(path, number, metadata.row_group(number), columns)
             for number in range(metadata.num_row_groups)
         )
         footer = _Footer(metadata, groups)
@@ -256,7 +275,12 @@ class FileReader:
         return footer
 
 
-def _row_group(path: Path, number: int, metadata: Any) -> RowGroup:  # noqa: ANN401
+def _row_group(
+    path: Path,
+    number: int,
+    metadata: Any,  # noqa: ANN401
+    columns: frozenset[str],
+) -> RowGroup:
     statistics = {}
     for column in range(metadata.num_columns):
         chunk = metadata.column(column)
@@ -268,7 +292,10 @@ def _row_group(path: Path, number: int, metadata: Any) -> RowGroup:  # noqa: ANN
         known = known if known is not None and known.has_min_max else None
         ends += (None, None) if known is None else (known.min, known.max)
     extent = Extent(metadata.num_rows, *ends)
-    return RowGroup(path, number, extent, _one_run(statistics.get("run_id"), metadata.num_rows))
+    run_id: str | None = ""
+    if "run_id" in columns:
+        run_id = _one_run(statistics.get("run_id"), metadata.num_rows)
+    return RowGroup(path, number, extent, run_id, columns)
 
 
 def _one_run(statistics: Any, points: int) -> str | None:  # noqa: ANN401

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -40,20 +40,40 @@ class UnsortedFileError(Exception):
         self.path = path
 
 
-def merged_chunks(paths: Sequence[Path], points_max: int) -> Iterator[PointChunk]:
+class MergedPoints(NamedTuple):
+    """Points of several files.
+
+    Attributes:
+        kinds: Kinds of values that there may be.
+        has_runs: Whether there may be points of a run.
+        chunks: The points in the order of channel ids, then times. To get the next may raise
+            `UnsortedFileError` or `OSError`.
+    """
+
+    kinds: frozenset[Kind]
+    has_runs: bool
+    chunks: Iterator[PointChunk]
+
+
+def merged_points(paths: Sequence[Path], points_max: int) -> MergedPoints:
     """Merge files of one date.
 
     Args:
         paths: The files.
         points_max: Points of a chunk, exceeded by less than twice.
 
-    Yields:
-        Chunks in the order of channel ids, then times.
-
     Raises:
-        UnsortedFileError: A file is not sorted.
         OSError: A file can't be read.
     """
+    columns = {name for path in paths for name in pq.read_schema(path).names}
+    return MergedPoints(
+        frozenset(kind for kind in Kind if kind.column in columns),
+        "run_id" in columns,
+        _chunks(paths, points_max),
+    )
+
+
+def _chunks(paths: Sequence[Path], points_max: int) -> Iterator[PointChunk]:
     waiting: list[PointChunk] = []
     points = 0
     for chunk in _merged(paths):
@@ -117,13 +137,15 @@ class _Source:
                 self._path,
                 metadata=self._metadata,
                 memory_map=True,
-                read_dictionary=list(NAME_COLUMNS),
+                read_dictionary=[
+                    name for name in NAME_COLUMNS if name in self._metadata.schema.names
+                ],
             ) as file:
                 chunk = _chunk_of(file.read_row_group(self._next, use_threads=False))
             self._next += 1
             self._chunk, self._first = chunk, 0
             if len(chunk):
-                self._ids = [channel_id for _, _, channel_id in chunk.channels]
+                self._ids = chunk.channels["channel_id"].to_pylist()
                 self._check_order(chunk)
                 self.end = (self._ids[-1], int(chunk.timestamps_ns[-1]))
         return self._chunk is not None and self._first < len(self._chunk)
@@ -158,21 +180,26 @@ class _Source:
 def _chunk_of(table: Any) -> PointChunk:  # noqa: ANN401 (pyarrow has no types)
     """A row group as points."""
     points = len(table)
-    names = {name: table[name].combine_chunks() for name in NAME_COLUMNS}
-    codes = {name: each.indices.fill_null(-1).to_numpy() for name, each in names.items()}
+    names = {name: table[name].combine_chunks() for name in _CHANNEL_COLUMNS}
     new = np.ones(points, np.bool_)
     new[1:] = False
-    for name in _CHANNEL_COLUMNS:
-        new[1:] |= codes[name][1:] != codes[name][:-1]
-    firsts = np.flatnonzero(new)
-    triples = (
-        names[name].take(pa.array(firsts)).to_pylist()
-        for name in ("asset", "channel", "channel_id")
-    )
+    for each in names.values():
+        codes = each.indices.to_numpy()
+        new[1:] |= codes[1:] != codes[:-1]
+    firsts = pa.array(np.flatnonzero(new))
+    runs = np.zeros(points, np.int32)
+    # Before the names of the dictionary stands the empty one, for no run.
+    run_ids = [""]
+    if "run_id" in table.column_names:
+        column = table["run_id"].combine_chunks()
+        runs = column.indices.fill_null(-1).to_numpy() + 1
+        run_ids += column.dictionary.to_pylist()
     words = np.zeros(points, np.uint64)
     kinds = np.zeros(points, np.uint8)
     heap = b""
     for kind in Kind:
+        if kind.column not in table.column_names:
+            continue
         column = table[kind.column].combine_chunks()
         if column.null_count == points:
             continue
@@ -185,11 +212,12 @@ def _chunk_of(table: Any) -> PointChunk:  # noqa: ANN401 (pyarrow has no types)
             words[mine] = number_words(values, kind)
         kinds[mine] = kind
     return PointChunk(
-        list(zip(*triples, strict=True)),
-        [*names["run_id"].dictionary.to_pylist(), ""],
+        pa.record_batch(
+            {name: each.take(firsts).cast(pa.string()) for name, each in names.items()}
+        ),
+        run_ids,
         (np.cumsum(new) - 1).astype(np.int32),
-        # Behind the names of the dictionary stands the empty one, for no run.
-        np.where(codes["run_id"] < 0, len(names["run_id"].dictionary), codes["run_id"]),
+        runs,
         table["timestamp_ns"].to_numpy(),
         kinds,
         words,

@@ -16,7 +16,8 @@ value_string  STRING           of STRING channels
 value_bytes   BINARY           of BIT_FIELD and BYTES channels
 ```
 
-A row has one value; the other value columns are NULL. Floating point keeps its bits, also those of
+A row has one value; the other value columns are NULL. A file lacks columns that are NULL in all of
+its rows. Floating point keeps its bits, also those of
 NaN and of negative zero. Rows may be there more than once, when a client sent them more than once:
 rows with the same channel, run, timestamp and value are the same point.
 
@@ -34,11 +35,14 @@ points and say so (`dataChange` is false); of rows that are the same point they 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from sift_server.lake.points import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 PARTITION_COLUMN: Final = "date"
 
@@ -74,14 +78,28 @@ TABLE_SCHEMA: Final = FILE_SCHEMA.insert(0, pa.field(PARTITION_COLUMN, pa.date32
 
 _IN_MEMORY: dict[Any, Any] = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
 
-WRITE_SCHEMA: Final = pa.schema(
-    [
-        field.with_type(
-            pa.dictionary(pa.int32(), pa.string())
-            if field.name in NAME_COLUMNS
-            else _IN_MEMORY.get(field.type, field.type)
-        )
-        for field in FILE_SCHEMA
-    ]
-)
-"""`FILE_SCHEMA` as points are given to the writer: names as dictionaries, texts of any size."""
+
+def write_schema(kinds: Collection[Kind], *, has_runs: bool) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    """`FILE_SCHEMA` of a file as points are given to the writer.
+
+    Names are dictionaries, texts may have any size. Columns that have no value in the whole file
+    are left out.
+
+    Args:
+        kinds: Kinds of values of the file.
+        has_runs: Whether points belong to runs.
+    """
+    without = {kind.column for kind in Kind if kind not in kinds}
+    if not has_runs:
+        without.add("run_id")
+    return pa.schema(
+        [
+            field.with_type(
+                pa.dictionary(pa.int32(), pa.string())
+                if field.name in NAME_COLUMNS
+                else _IN_MEMORY.get(field.type, field.type)
+            )
+            for field in FILE_SCHEMA
+            if field.name not in without
+        ]
+    )

@@ -1,365 +1,337 @@
-"""Batches of many flows become points sorted by date, channel and time, a row group at a time.
+"""Blocks become points sorted by date, channel and time, a row group at a time.
 
-The words of all batches are joined once, channel by channel. What is sorted are not points but
-*cells*: the stretch of one channel, flow and run in one date, which is already in the order of
-time. Only where several cells of one channel meet (two runs, say) are points compared. A row group
-is made of whole channels if it can be, so that a channel rarely lies in two, and memory is taken
-for one row group at a time beside the joined words.
+The arrays of all blocks are put one behind the other as they are. Their rows are cut into segments
+(`gathering`), and a row group is gathered from these, channel by channel in the order of ids. Only
+where times go back are points compared. A row group is made of whole channels if it can be, so that
+a channel rarely lies in two, and memory is taken for one row group at a time beside the joined
+arrays.
 
-Cells are rows of arrays, not objects: a flush of a hundred thousand channels with ten points each
-costs hardly more a point than one of ten channels, and other threads get their turn.
+There is no Python for a point, a row or a group: a flush of a row each of a hundred thousand flows
+costs little more a point than one of many rows of one flow, and other threads get their turn.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain, pairwise, starmap
-from operator import itemgetter, ne
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from sift_server.lake import gathering
 from sift_server.lake.chunk import PointChunk
-from sift_server.lake.points import VARIABLE_KINDS
+from sift_server.lake.points import VARIABLE_KINDS, Kind, kind_of
+from sift_wire import kernels
+from sift_wire.columns import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from sift_server.lake.hot import FlowBatches, HotFlow
-
-NS_PER_DAY = 86_400 * 1_000_000_000
+    from sift_server.lake.block import PointBlock, PointFlow
 
 _VARIABLE = list(VARIABLE_KINDS)
+_FOREVER_NS = (-(2**63), 2**63 - 1)
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
-_LONG_CELL_POINTS = 1_024
-"""Average length of cells from which they are copied one by one, and not point by point."""
-
-_REORDER_POINTS = 1024 * 1024
-"""Points that are copied at a time where rows did not come in the order of time."""
+_KIND_OF_FIELD = np.zeros(max(each.value_field for each in DataType) + 1, np.uint8)
+for _data_type in DataType:
+    _KIND_OF_FIELD[_data_type.value_field] = kind_of(_data_type)
 
 
-def sorted_chunks(
-    flows: Sequence[FlowBatches], points_max: int
-) -> Iterator[tuple[int, Iterator[PointChunk]]]:
+class DayOfPoints(NamedTuple):
+    """Points of one UTC date.
+
+    Attributes:
+        day: Days since 1970-01-01.
+        kinds: Kinds of values that there may be.
+        has_runs: Whether there may be points of a run.
+        chunks: The points, in the order of channel ids; no chunk is empty.
+    """
+
+    day: int
+    kinds: frozenset[Kind]
+    has_runs: bool
+    chunks: Iterator[PointChunk]
+
+
+def sorted_points(blocks: Sequence[PointBlock], points_max: int) -> Iterator[DayOfPoints]:
     """Sort what is there, date by date.
 
     Args:
-        flows: The batches, by flow and run.
+        blocks: The blocks, in order of arrival.
         points_max: Points of a chunk. It is exceeded only if one channel has more at one time.
-
-    Yields:
-        Days since 1970-01-01, and the chunks of that date, in the order of channel ids; none is
-        empty.
     """
-    joined, parts = _join(flows)
-    days: dict[int, list[_Part]] = {}
-    for part in parts:
-        for day, of_day in _by_day(joined, part):
-            days.setdefault(day, []).append(of_day)
-    for day in sorted(days):
-        yield day, _chunks(joined, _Cells.of(days[day]), points_max)
+    if not blocks:
+        return
+    rows = _Rows.of(blocks)
+    channels = _Channels.of(rows.flows)
+    days = rows.segments[:, gathering.SEGMENT_DAY]
+    for day in np.unique(days).tolist():
+        segments = rows.segments[days == day]
+        fields = b"".join(
+            rows.flows[flow].layout.value_fields
+            for flow in np.unique(segments[:, gathering.SEGMENT_FLOW]).tolist()
+        )
+        kinds = np.unique(_KIND_OF_FIELD[np.frombuffer(fields, np.uint8)]).tolist()
+        runs = np.unique(segments[:, gathering.SEGMENT_RUN]).tolist()
+        yield DayOfPoints(
+            day,
+            frozenset(map(Kind, kinds)),
+            any(rows.run_ids[run] for run in runs),
+            _Day(rows, channels, segments).chunks(points_max),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Joined:
-    """The points of all batches, flow by flow.
+class _Rows:
+    """The rows of all blocks.
 
     Attributes:
-        timestamps_ns: int64. The times of each flow and run, sorted.
-        words: uint64. The words of each flow and run, channel by channel, in the order of time;
-            those of strings and bytes point into `heap`.
-        present: bool, as `words`.
-        heap: The heaps of all batches.
+        flows: The flows that they are of, each once.
+        run_ids: The runs that they are of, each once.
+        timestamps_ns: int64. Times of the blocks' rows, one block behind the other.
+        words: uint64. Their words.
+        present: bool. Where there is a value.
+        heap: Their heaps.
+        segments: int64, shape (segments, `SEGMENT_COLUMNS`), sorted by flow.
     """
 
+    flows: list[PointFlow]
+    run_ids: list[str]
     timestamps_ns: NDArray[np.int64]
     words: NDArray[np.uint64]
     present: NDArray[np.bool_]
     heap: bytes
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """Rows of one flow and run in `_Joined`.
-
-    Attributes:
-        flow: The flow.
-        run_id: The run.
-        time_start: Place of the first row's time.
-        rows: Number of rows.
-        word_start: Place of the first row's word of the first channel.
-        stride: How far the word of the next channel is.
-    """
-
-    flow: HotFlow
-    run_id: str
-    time_start: int
-    rows: int
-    word_start: int
-    stride: int
-
-
-def _join(flows: Sequence[FlowBatches]) -> tuple[_Joined, list[_Part]]:
-    """Copy all batches into one set of arrays, each flow's sorted by time."""
-    sizes = [sum(len(batch.rows.timestamps_ns) for batch in flow.batches) for flow in flows]
-    widths = [len(flow.flow.channel_ids) for flow in flows]
-    timestamps_ns = np.empty(sum(sizes), np.int64)
-    points = sum(rows * width for rows, width in zip(sizes, widths, strict=True))
-    words = np.empty(points, np.uint64)
-    present = np.empty(points, np.bool_)
-    parts: list[_Part] = []
-    heap_start = time_start = word_start = 0
-    for flow, rows, width in zip(flows, sizes, widths, strict=True):
-        time_end, word_end = time_start + rows, word_start + rows * width
-        heap_start = _join_flow(
-            flow,
-            heap_start,
-            timestamps_ns[time_start:time_end],
-            words[word_start:word_end].reshape(width, rows),
-            present[word_start:word_end].reshape(width, rows),
-        )
-        parts.append(_Part(flow.flow, flow.run_id, time_start, rows, word_start, rows))
-        time_start, word_start = time_end, word_end
-    heap = b"".join(batch.rows.heap for flow in flows for batch in flow.batches)
-    return _Joined(timestamps_ns, words, present, heap), parts
-
-
-def _join_flow(
-    flow: FlowBatches,
-    heap_start: int,
-    timestamps_ns: NDArray[np.int64],
-    words: NDArray[np.uint64],
-    present: NDArray[np.bool_],
-) -> int:
-    """Copy the batches of a flow and run into arrays as in `FlowRows`, sorted by time.
-
-    Returns:
-        Where the heaps of these batches end; words point into them behind `heap_start`.
-    """
-    batches = [batch.rows for batch in flow.batches]
-    np.concatenate([rows.timestamps_ns for rows in batches], out=timestamps_ns)
-    np.concatenate([rows.words for rows in batches], axis=1, out=words)
-    np.concatenate([rows.present for rows in batches], axis=1, out=present)
-    if any(rows.heap for rows in batches):
-        variable = np.isin(flow.flow.kinds, _VARIABLE)
-        moved = words[variable]
-        first = 0
-        for rows in batches:
-            last = first + len(rows.timestamps_ns)
-            moved[:, first:last] += np.uint64(heap_start << 32)
-            first = last
-            heap_start += len(rows.heap)
-        words[variable] = moved
-    if (timestamps_ns[1:] < timestamps_ns[:-1]).any():
-        order = np.argsort(timestamps_ns, kind="stable")
-        timestamps_ns[:] = timestamps_ns[order]
-        # Some channels at a time: a copy of all would need as much memory again.
-        step = max(1, _REORDER_POINTS // len(order))
-        for first in range(0, len(words), step):
-            words[first : first + step] = words[first : first + step, order]
-            present[first : first + step] = present[first : first + step, order]
-    return heap_start
-
-
-def _by_day(joined: _Joined, part: _Part) -> Iterator[tuple[int, _Part]]:
-    times = joined.timestamps_ns[part.time_start : part.time_start + part.rows]
-    if not len(times):
-        return
-    if times[0] // NS_PER_DAY == times[-1] // NS_PER_DAY:
-        yield int(times[0] // NS_PER_DAY), part
-        return
-    dates, starts = np.unique(times // NS_PER_DAY, return_index=True)
-    edges = [*starts.tolist(), len(times)]
-    for day, (first, last) in zip(dates.tolist(), pairwise(edges), strict=True):
-        yield (
-            day,
-            _Part(
-                part.flow,
-                part.run_id,
-                part.time_start + first,
-                last - first,
-                part.word_start + first,
-                part.stride,
-            ),
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Cells:
-    """Cells sorted by channel id; all arrays have a row a cell.
-
-    Attributes:
-        channels: `(asset, channel, channel id)`.
-        run_ids: Ids of the runs.
-        channel: int64. Number of the channel: equal where the id is, growing.
-        run: int64. Index in `run_ids`.
-        kind: uint8. `Kind` of the values.
-        time_start: int64. Place of the first time in `_Joined`.
-        word_start: int64. Place of the first word in `_Joined`.
-        length: int64. Number of rows.
-    """
-
-    channels: list[tuple[str, str, str]]
-    run_ids: list[str]
-    channel: NDArray[np.int64]
-    run: NDArray[np.int64]
-    kind: NDArray[np.uint8]
-    time_start: NDArray[np.int64]
-    word_start: NDArray[np.int64]
-    length: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.length)
+    segments: NDArray[np.int64]
 
     @classmethod
-    def of(cls, parts: Sequence[_Part]) -> _Cells:
-        """The cells of some parts."""
-        ids = list(chain.from_iterable(part.flow.channel_ids for part in parts))
-        names = list(chain.from_iterable(part.flow.channel_names for part in parts))
-        order = sorted(range(len(ids)), key=ids.__getitem__)
-        ids = [ids[place] for place in order]
-        new = np.zeros(len(ids), np.int64)
-        new[1:] = np.fromiter(starmap(ne, pairwise(ids)), np.bool_, len(ids) - 1)
-        places = np.array(order)
-
-        widths = [len(part.flow.channel_ids) for part in parts]
-        part_of = np.repeat(np.arange(len(parts)), widths)[places]
-        index = places - np.repeat(np.cumsum([0, *widths[:-1]]), widths)[places]
-        runs = {run_id: number for number, run_id in enumerate({part.run_id for part in parts})}
-        starts = np.array(
-            [
-                (part.time_start, part.word_start, part.stride, part.rows, runs[part.run_id])
-                for part in parts
-            ],
-            np.int64,
-        )
-        time_start, word_start, stride, length, run = starts[part_of].T
-        assets = [parts[number].flow.asset_name for number in part_of.tolist()]
+    def of(cls, blocks: Sequence[PointBlock]) -> _Rows:
+        """Join blocks."""
+        groups = np.concatenate([block.groups for block in blocks])
+        counts = np.array([len(block) for block in blocks])
+        groups[:, kernels.ROWS_START] += _starts([len(b.timestamps_ns) for b in blocks], counts)
+        groups[:, kernels.CELLS_START] += _starts([len(b.words) for b in blocks], counts)
+        heap_starts = _starts([len(block.heap) for block in blocks], counts)
+        runs = {run_id: number for number, run_id in enumerate(_run_ids(blocks))}
+        of_blocks = list(chain.from_iterable(block.run_ids for block in blocks))
+        run_starts = _starts([len(block.run_ids) for block in blocks], counts)
+        numbers = np.array([runs[run_id] for run_id in of_blocks])
+        groups[:, kernels.RUN] = numbers[groups[:, kernels.RUN] + run_starts]
+        flows = _number_flows(blocks, counts, groups)
+        timestamps_ns = np.concatenate([block.timestamps_ns for block in blocks])
+        segments = np.empty((0, gathering.SEGMENT_COLUMNS), np.int64)
+        count = gathering.cut_segments(groups, heap_starts, timestamps_ns, segments)
+        segments = np.empty((count, gathering.SEGMENT_COLUMNS), np.int64)
+        gathering.cut_segments(groups, heap_starts, timestamps_ns, segments)
         return cls(
-            list(zip(assets, [names[place] for place in order], ids, strict=True)),
+            flows,
             list(runs),
-            np.cumsum(new),
+            timestamps_ns,
+            np.concatenate([block.words for block in blocks]),
+            np.concatenate([block.present for block in blocks]),
+            b"".join([block.heap for block in blocks]),
+            segments[np.argsort(segments[:, gathering.SEGMENT_FLOW], kind="stable")],
+        )
+
+
+def _starts(lengths: list[int], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where what has these lengths begins, for each group of each block."""
+    return np.repeat(np.cumsum([0, *lengths[:-1]]), counts)
+
+
+def _run_ids(blocks: Sequence[PointBlock]) -> dict[str, None]:
+    return dict.fromkeys(chain.from_iterable(block.run_ids for block in blocks))
+
+
+def _number_flows(
+    blocks: Sequence[PointBlock], counts: NDArray[np.int64], groups: NDArray[np.int64]
+) -> list[PointFlow]:
+    """Number the flows of groups without gaps, and return them.
+
+    Usually all blocks have the same list of flows.
+    """
+    lists = {id(block.flows): block.flows for block in blocks}
+    list_of = np.repeat([id(block.flows) for block in blocks], counts)
+    flows: list[PointFlow] = []
+    for key, numbered in lists.items():
+        mine = list_of == key
+        numbers = groups[mine, kernels.FLOW]
+        used = np.zeros(int(numbers.max()) + 1, np.bool_)
+        used[numbers] = True
+        groups[mine, kernels.FLOW] = (np.cumsum(used) - 1 + len(flows))[numbers]
+        flows += [numbered[number] for number in np.flatnonzero(used).tolist()]
+    return flows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Channels:
+    """The channels of flows, sorted by id.
+
+    Attributes:
+        names: Arrow record batch with `asset`, `channel` and `channel_id`, each id once.
+        places: int64, shape (places, 3). As `gathering.gather_points` takes them; a channel that
+            several flows have has several places.
+        kinds: uint8, shape (places,). `Kind` of the values.
+    """
+
+    names: Any
+    places: NDArray[np.int64]
+    kinds: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, flows: Sequence[PointFlow]) -> _Channels:
+        """The channels of some flows."""
+        widths = np.array([len(flow.channel_ids) for flow in flows])
+        flow = np.repeat(np.arange(len(flows)), widths)
+        index = np.arange(len(flow)) - np.repeat(np.cumsum(widths) - widths, widths)
+        ids = pa.array(chain.from_iterable(flow.channel_ids for flow in flows), pa.string())
+        names = pa.array(chain.from_iterable(f.layout.channel_names for f in flows), pa.string())
+        assets = pa.array([flow.asset_name for flow in flows], pa.string())
+        order = pc.sort_indices(ids).to_numpy()
+        ids = ids.take(pa.array(order))
+        is_new = np.ones(len(order), np.bool_)
+        is_new[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
+        firsts = order[is_new]
+        kinds = _KIND_OF_FIELD[
+            np.frombuffer(b"".join(flow.layout.value_fields for flow in flows), np.uint8)
+        ]
+        return cls(
+            pa.record_batch(
+                {
+                    "asset": assets.take(pa.array(flow[firsts])),
+                    "channel": names.take(pa.array(firsts)),
+                    "channel_id": ids.filter(pa.array(is_new)),
+                }
+            ),
+            np.column_stack([np.cumsum(is_new) - 1, flow[order], index[order]]),
+            kinds[order],
+        )
+
+
+class _Day:
+    """Points of one date."""
+
+    def __init__(self, rows: _Rows, channels: _Channels, segments: NDArray[np.int64]) -> None:
+        self._rows = rows
+        self._channels = channels
+        self._segments = segments
+        numbers = np.arange(len(rows.flows) + 1)
+        flow_of = segments[:, gathering.SEGMENT_FLOW]
+        self._segments_from = np.searchsorted(flow_of, numbers)
+        rows_until = np.cumsum(np.append(0, segments[:, gathering.SEGMENT_ROWS]))
+        rows_of_flow = np.diff(rows_until[self._segments_from])
+        self._lengths = rows_of_flow[channels.places[:, 1]]
+
+    def chunks(self, points_max: int) -> Iterator[PointChunk]:
+        """Cut between channels, or inside of one that has more than `points_max`."""
+        places = self._channels.places
+        if not len(places):
+            return
+        starts = np.flatnonzero(np.diff(places[:, 0], prepend=-1))
+        edges = [*starts.tolist(), len(places)]
+        ends = np.cumsum(self._lengths)[np.array(edges[1:]) - 1]
+        channel = 0
+        while channel < len(starts):
+            before = int(ends[channel - 1]) if channel else 0
+            behind = int(np.searchsorted(ends, before + points_max, side="right"))
+            if behind > channel:
+                points = int(ends[behind - 1]) - before
+                yield from self._chunk(edges[channel], edges[behind], points)
+                channel = behind
+            else:
+                yield from self._pieces(edges[channel], edges[channel + 1], points_max)
+                channel += 1
+
+    def _pieces(self, first: int, last: int, points_max: int) -> Iterator[PointChunk]:
+        """Cut the points of one channel between times."""
+        times_ns = np.sort(self._times_ns(first, last), kind="stable")
+        start = 0
+        while start < len(times_ns):
+            end = min(start + points_max, len(times_ns))
+            if end < len(times_ns):
+                before, behind = (
+                    int(np.searchsorted(times_ns, times_ns[end], side)) for side in _SIDES
+                )
+                end = before if before > start else behind
+            yield from self._chunk(
+                first, last, end - start, int(times_ns[start]), int(times_ns[end - 1])
+            )
+            start = end
+
+    def _times_ns(self, first: int, last: int) -> NDArray[np.int64]:
+        """Times of all rows of some places."""
+        segments = np.concatenate(
+            [
+                self._segments[self._segments_from[flow] : self._segments_from[flow + 1]]
+                for flow in self._channels.places[first:last, 1].tolist()
+            ]
+        )
+        rows = segments[:, gathering.SEGMENT_ROWS]
+        starts = segments[:, gathering.SEGMENT_TIMES] - (np.cumsum(rows) - rows)
+        times_ns: NDArray[np.int64] = self._rows.timestamps_ns[
+            np.arange(rows.sum()) + np.repeat(starts, rows)
+        ]
+        return times_ns
+
+    def _chunk(
+        self,
+        first: int,
+        last: int,
+        points: int,
+        first_ns: int = _FOREVER_NS[0],
+        last_ns: int = _FOREVER_NS[1],
+    ) -> Iterator[PointChunk]:
+        """The points of some places as one chunk; nothing if there are none."""
+        places, kinds = self._channels.places[first:last], self._channels.kinds[first:last]
+        place = np.empty(points, np.int32)
+        run = np.empty(points, np.int32)
+        times_ns = np.empty(points, np.int64)
+        words = np.empty(points, np.uint64)
+        count, in_order = gathering.gather_points(
+            places,
+            np.isin(kinds, _VARIABLE),
+            self._segments,
+            self._segments_from,
+            self._rows.timestamps_ns,
+            self._rows.words,
+            self._rows.present,
+            first_ns,
+            last_ns,
+            place,
             run,
-            np.concatenate([part.flow.kinds for part in parts])[places],
-            time_start,
-            word_start + index * stride,
-            length,
+            times_ns,
+            words,
         )
-
-    def part(self, first: int, last: int) -> _Cells:
-        """Some of the cells, in this order."""
-        mine = slice(first, last)
-        return _Cells(
-            self.channels[mine],
-            self.run_ids,
-            self.channel[mine],
-            self.run[mine],
-            self.kind[mine],
-            self.time_start[mine],
-            self.word_start[mine],
-            self.length[mine],
+        if not count:
+            return
+        place = place[:count]
+        first_channel, last_channel = places[[0, -1], 0].tolist()
+        number_of = (places[:, 0] - first_channel).astype(np.int32)
+        run_ids, run = _used(self._rows.run_ids, run[:count])
+        chunk = PointChunk(
+            self._channels.names.slice(first_channel, last_channel - first_channel + 1),
+            run_ids,
+            number_of[place],
+            run,
+            times_ns[:count],
+            kinds[place],
+            words[:count],
+            self._rows.heap,
         )
-
-    def rows(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> _Cells:
-        """The cells from a row on, each its own, to another; those without rows are left out."""
-        kept = np.flatnonzero(first < last)
-        return _Cells(
-            [self.channels[place] for place in kept.tolist()],
-            self.run_ids,
-            self.channel[kept],
-            self.run[kept],
-            self.kind[kept],
-            (self.time_start + first)[kept],
-            (self.word_start + first)[kept],
-            (last - first)[kept],
-        )
-
-
-def _chunks(joined: _Joined, cells: _Cells, points_max: int) -> Iterator[PointChunk]:
-    """Cut cells between channels, or inside of one that has more than `points_max`."""
-    if not len(cells):
-        return
-    starts = np.flatnonzero(np.diff(cells.channel, prepend=-1))
-    edges = np.append(starts, len(cells))
-    ends = np.cumsum(cells.length)[edges[1:] - 1]
-    channel = 0
-    while channel < len(starts):
-        before = int(ends[channel - 1]) if channel else 0
-        behind = int(np.searchsorted(ends, before + points_max, side="right"))
-        if behind > channel:
-            yield from _chunk(joined, cells.part(int(edges[channel]), int(edges[behind])))
-            channel = behind
-        else:
-            one = cells.part(int(edges[channel]), int(edges[channel + 1]))
-            for piece in _pieces(joined, one, points_max):
-                yield from _chunk(joined, piece)
-            channel += 1
-
-
-def _pieces(joined: _Joined, cells: _Cells, points_max: int) -> Iterator[_Cells]:
-    """Cut the cells of one channel at common times, so that pieces have about the same size."""
-    times = [
-        joined.timestamps_ns[start : start + length]
-        for start, length in zip(cells.time_start.tolist(), cells.length.tolist(), strict=True)
-    ]
-    largest = max(times, key=len)
-    count = -(-int(cells.length.sum()) // points_max)
-    cuts = np.unique(largest[np.arange(1, count) * len(largest) // count])
-    inner = np.array([np.searchsorted(each, cuts) for each in times])
-    edges = [np.zeros(len(cells), np.int64), *inner.T, cells.length]
-    for first, last in pairwise(edges):
-        if (first < last).any():
-            yield cells.rows(first, last)
-
-
-def _chunk(joined: _Joined, cells: _Cells) -> Iterator[PointChunk]:
-    """The points that are present in some cells, as one chunk; nothing if there are none."""
-    new = np.diff(cells.channel, prepend=-1) != 0
-    channels = list(itemgetter(*np.flatnonzero(new).tolist(), -1)(cells.channels))[:-1]
-    runs, run = np.unique(cells.run, return_inverse=True)
-    lengths = cells.length
-    times, words, present = _gather(joined, cells)
-    chunk = PointChunk(
-        channels,
-        [cells.run_ids[number] for number in runs.tolist()],
-        np.repeat((np.cumsum(new) - 1).astype(np.int32), lengths),
-        np.repeat(run.astype(np.int32), lengths),
-        times,
-        np.repeat(cells.kind, lengths),
-        words,
-        joined.heap,
-    )
-    if not present.all():
-        chunk = chunk.take(np.flatnonzero(present))
-    if len(channels) < len(cells):
-        chunk = chunk.take(np.lexsort((chunk.timestamps_ns, chunk.channel)))
-    if len(chunk):
+        if not in_order:
+            chunk = chunk.take(np.lexsort((chunk.timestamps_ns, chunk.channel)))
         yield chunk
 
 
-def _gather(
-    joined: _Joined, cells: _Cells
-) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.bool_]]:
-    """Times, words and presence of the points of cells, one cell behind the other."""
-    lengths = cells.length
-    points = int(lengths.sum())
-    if points >= _LONG_CELL_POINTS * len(cells):
-        time_spans = [
-            slice(start, start + length)
-            for start, length in zip(cells.time_start.tolist(), lengths.tolist(), strict=True)
-        ]
-        word_spans = [
-            slice(start, start + length)
-            for start, length in zip(cells.word_start.tolist(), lengths.tolist(), strict=True)
-        ]
-        return (
-            np.concatenate([joined.timestamps_ns[span] for span in time_spans]),
-            np.concatenate([joined.words[span] for span in word_spans]),
-            np.concatenate([joined.present[span] for span in word_spans]),
-        )
-    row = np.arange(points) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    places = row + np.repeat(cells.word_start, lengths)
-    words, present = joined.words[places], joined.present[places]
-    return joined.timestamps_ns[row + np.repeat(cells.time_start, lengths)], words, present
+def _used(run_ids: list[str], runs: NDArray[np.int32]) -> tuple[list[str], NDArray[np.int32]]:
+    """The ids that are used, and the numbers that they then have."""
+    if len(run_ids) == 1:
+        return run_ids, runs
+    used = np.zeros(len(run_ids), np.bool_)
+    used[runs] = True
+    numbers = (np.cumsum(used) - 1).astype(np.int32)
+    return [run_ids[number] for number in np.flatnonzero(used).tolist()], numbers[runs]

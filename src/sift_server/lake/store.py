@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from sift_server.lake.compaction import files_to_merge
 from sift_server.lake.delta import RETENTION_S_DEFAULT, DeltaLake, MergeAbandonedError
 from sift_server.lake.files import FileReader
-from sift_server.lake.hot import HotColumns, HotFlows
+from sift_server.lake.hot import HotColumns
 from sift_server.lake.merging import UnsortedFileError
 from sift_server.lake.points import kind_of
 from sift_server.lake.view import ChannelView
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from sift_server.lake.batch import PointBatch
+    from sift_server.lake.block import PointBlock
     from sift_wire.columns import DataType
 
 
@@ -74,8 +74,7 @@ class PointStore:
     def __init__(self, lake: DeltaLake, limits: StoreLimits) -> None:
         self._lake = lake
         self._limits = limits
-        self._hot_flows = HotFlows()
-        self._hot = HotColumns(self._hot_flows)
+        self._hot = HotColumns()
         self._flushing_hot: HotColumns | None = None
         self._hot_since_s: float | None = None
         self._changed = threading.Condition()
@@ -107,12 +106,12 @@ class PointStore:
         """Whether the hot columns are at their limit."""
         return self.hot_bytes >= self._limits.hot_bytes_max
 
-    def publish(self, position: int, batches: Sequence[PointBatch]) -> None:
+    def publish(self, position: int, blocks: Sequence[PointBlock]) -> None:
         """Make rows readable; `position` is where the log has them, and grows."""
         with self._changed:
             if self._hot_since_s is None:
                 self._hot_since_s = time.monotonic()
-            self._hot.publish(position, batches)
+            self._hot.publish(position, blocks)
 
     def wait_for_room(self, timeout_s: float) -> bool:
         """Wait until the hot columns are below their limit; False when time ran out."""
@@ -142,13 +141,13 @@ class PointStore:
         with self._flush_lock:
             with self._changed:
                 if self._flushing_hot is None:
-                    self._flushing_hot, self._hot = self._hot, HotColumns(self._hot_flows)
+                    self._flushing_hot, self._hot = self._hot, HotColumns()
                     self._hot_since_s = None
                 flushing = self._flushing_hot
             if flushing.position > self._lake.committed_position:
                 if before_commit is not None:
                     before_commit()
-                self._lake.commit(flushing.flows(), flushing.position)
+                self._lake.commit(flushing.blocks(), flushing.position)
             with self._changed:
                 self._files = self._lake.files
                 self._flushing_hot = None
@@ -229,7 +228,7 @@ class PointStore:
     def close(self) -> None:
         """Let go of what is in memory; it is in the log, if it was not flushed."""
         with self._changed:
-            self._hot = HotColumns(self._hot_flows)
+            self._hot = HotColumns()
             self._flushing_hot = None
 
     def _hot_bytes(self) -> int:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sift_server.lake.batch import PointBatch
     from sift_server.lake.files import DataFile, FileReader, RowGroup
     from sift_server.lake.points import Kind
+    from sift_wire.columns import FlowRows
 
 WINDOW_POINTS = 256 * 1024
 """Points of row groups after which a window ends, as soon as it can."""
@@ -32,14 +32,14 @@ class ChannelView:
     Attributes:
         channel_id: The channel.
         kind: Kind of its values.
-        hot: Batches that have the channel, and its index in them.
+        hot: Rows that have the channel, and its index in them.
         files: Files of the table.
         reader: What reads them.
     """
 
     channel_id: str
     kind: Kind
-    hot: Sequence[tuple[PointBatch, int]]
+    hot: Sequence[tuple[FlowRows, int]]
     files: tuple[DataFile, ...]
     reader: FileReader
 
@@ -48,7 +48,7 @@ class ChannelView:
 
         An empty string stands for 'no run'.
         """
-        found = {batch.rows.run_id for batch, _ in self.hot}
+        found = {rows.run_id for rows, _ in self.hot}
         for group in self._row_groups(start_ns, end_ns):
             if group.run_id is not None:
                 found.add(group.run_id)
@@ -95,8 +95,7 @@ class ChannelView:
         """Hot points of a run between two times, sorted by time."""
         times: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         values = [words_to_arrow(self.kind, np.empty(0, np.uint64), b"")]
-        for batch, index in self.hot:
-            rows = batch.rows
+        for rows, index in self.hot:
             if rows.run_id != run_id:
                 continue
             mine = rows.present[index] & (rows.timestamps_ns >= start_ns)
