@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.sizes import Size
 
 WIDTH_VALUES = 20_000_000
-FLOW_VALUES = 2_000_000
+FLOW_VALUES = 10_000_000
 POINTS_PER_CALL = 4_000_000
 LAKE_PARTS = 5
 """The first and the last of them are compared."""

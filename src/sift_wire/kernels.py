@@ -38,7 +38,9 @@ HEAD_END = 11
 LIKE = 12
 """An earlier message that has the same config, flow and run, if one was found by the way; else -1.
 """
-SCAN_COLUMNS = 13
+FLOW_HASH = 13
+"""Hash of config and flow, if `LIKE` is -1."""
+SCAN_COLUMNS = 14
 
 # Columns of the table of groups of messages of one flow and run, one row a group.
 FLOW = 0
@@ -175,12 +177,15 @@ def _equal(
             if data[start + index] != other[other_start + index]:
                 return False
         return True
+    # Names of flows differ at their ends, if anywhere.
+    if _load_64(data, end - 8) != _load_64(other, other_end - 8):
+        return False
     index = 0
     while index <= length - 8:
         if _load_64(data, start + index) != _load_64(other, other_start + index):
             return False
         index += 8
-    return _load_64(data, end - 8) == _load_64(other, other_end - 8)
+    return True
 
 
 @compiled
@@ -355,41 +360,47 @@ def _scan_message(data: Bytes, start: int, end: int, row: Ints) -> bool:
 
 
 @compiled
-def _scan_like(
-    data: Bytes, start: int, end: int, row: Ints, model_start: int, model_end: int, model: Ints
-) -> bool:
+def _scan_like(data: Bytes, starts: Ints, ends: Ints, scan: Ints, index: int, model: int) -> bool:
     """Read a message that differs from another in its timestamp and values only; whether it does.
 
     Its other bytes equal those of the other, so they mean the same and need not be read again.
     """
-    head_bytes = model[HEAD_END] - model_start
-    tail_bytes = model_end - model[VALUES_END]
+    start = starts[index]
+    end = ends[index]
+    model_start = starts[model]
+    model_end = ends[model]
+    model_values_end = scan[model, VALUES_END]
+    head_bytes = scan[model, HEAD_END] - model_start
     at = start + head_bytes
-    if at >= end or not _equal(data, start, at, data, model_start, model[HEAD_END]):
+    if at >= end or not _equal(data, start, at, data, model_start, model_start + head_bytes):
         return False
     if data[at] != _TAG_TIMESTAMP:
         return False
     content, at = _extent(data, at + 1, end)
     if at < 0:
         return False
-    row[TIMESTAMP_NS], in_range = _timestamp_ns(data, content, at)
+    timestamp_ns, in_range = _timestamp_ns(data, content, at)
     if not in_range:
         return False
-    row[VALUES_START] = at
-    at, row[VALUES] = _walk_values(data, at, end)
-    if at < 0 or row[VALUES] == 0:
+    values_start = at
+    at, values = _walk_values(data, at, end)
+    if at < 0 or values == 0:
         return False
-    row[VALUES_END] = at
-    if not _equal(data, at, end, data, model[VALUES_END], model_end):
+    if not _equal(data, at, end, data, model_values_end, model_end):
         return False
+    row = scan[index]
     moved_head = start - model_start
-    moved_tail = at - model[VALUES_END]
+    moved_tail = at - model_values_end
     for column in range(CONFIG_START, RUN_END + 1):
-        moved = moved_head if model[column] < model[VALUES_START] else moved_tail
-        row[column] = model[column] + moved
+        place = scan[model, column]
+        row[column] = place + (moved_head if place < model_values_end else moved_tail)
+    row[TIMESTAMP_NS] = timestamp_ns
+    row[VALUES_START] = values_start
+    row[VALUES_END] = at
+    row[VALUES] = values
     row[HEAD_END] = start + head_bytes
     row[UNDERSTOOD] = 1
-    return tail_bytes >= 0
+    return True
 
 
 @compiled
@@ -401,30 +412,25 @@ def scan_messages(data: Bytes, starts: Ints, ends: Ints, scan: Ints) -> None:
     """
     previous = -1
     for index in range(len(starts)):
-        row = scan[index]
-        row[LIKE] = -1
+        like = -1
         if previous >= 0:
             next_in_turn = scan[previous, LIKE] + 1
+            tried = -1
             for model in (previous, next_in_turn, 0):
                 if (
-                    scan[model, UNDERSTOOD]
+                    model != tried
+                    and scan[model, UNDERSTOOD]
                     and scan[model, HEAD_END] >= 0
-                    and _scan_like(
-                        data,
-                        starts[index],
-                        ends[index],
-                        row,
-                        starts[model],
-                        ends[model],
-                        scan[model],
-                    )
+                    and _scan_like(data, starts, ends, scan, index, model)
                 ):
-                    row[LIKE] = model
+                    like = model
                     break
-        if row[LIKE] < 0:
+                tried = model
+        if like < 0:
+            row = scan[index]
             row[UNDERSTOOD] = _scan_message(data, starts[index], ends[index], row)
-            row[LIKE] = -1
-        if row[UNDERSTOOD]:
+        scan[index, LIKE] = like
+        if scan[index, UNDERSTOOD]:
             previous = index
 
 
@@ -466,9 +472,10 @@ def _hash(data: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
 @compiled
 def _hash_flow(
     data: Bytes, config_start: int, config_end: int, flow_start: int, flow_end: int
-) -> np.uint64:
+) -> np.int64:
+    """A hash of the names of config and flow, not negative."""
     value = _hash(data, config_start, config_end, np.uint64(0xCBF29CE484222325))
-    return _hash(data, flow_start, flow_end, value ^ np.uint64(0xFF))
+    return np.int64(_hash(data, flow_start, flow_end, value) >> np.uint64(1))
 
 
 @compiled
@@ -494,10 +501,10 @@ def group_messages(
         if row[LIKE] >= 0:
             group = group_of[row[LIKE]]
         else:
-            value = _hash_flow(
+            row[FLOW_HASH] = _hash_flow(
                 data, row[CONFIG_START], row[CONFIG_END], row[FLOW_START], row[FLOW_END]
             )
-            value = _hash(data, row[RUN_START], row[RUN_END], value ^ np.uint64(0xFF))
+            value = _hash(data, row[RUN_START], row[RUN_END], np.uint64(row[FLOW_HASH]))
             slot = np.int64(value & mask)
             while table[slot] >= 0 and not _same_flow_and_run(
                 data, row, scan[first_of_group[table[slot]]]
@@ -539,17 +546,16 @@ def number_runs(data: Bytes, scan: Ints, firsts: Ints, groups: Ints, first_of_ru
 def remember_flow(names: Bytes, known: Ints, slots: Ints, number: int) -> None:
     """Let `find_flows` find a flow: put its number where the hash of its names leads."""
     row = known[number]
-    mask = np.uint64(len(slots) - 1)
-    value = _hash_flow(
+    mask = len(slots) - 1
+    slot = mask & _hash_flow(
         names,
         row[KNOWN_CONFIG_START],
         row[KNOWN_FLOW_START],
         row[KNOWN_FLOW_START],
         row[KNOWN_FLOW_END],
     )
-    slot = np.int64(value & mask)
     while slots[slot] >= 0:
-        slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
+        slot = (slot + 1) & mask
     slots[slot] = number
 
 
@@ -568,7 +574,7 @@ def find_flows(
 
     Args:
         data: The frames.
-        scan: What `scan_messages` found.
+        scan: What `scan_messages` and `group_messages` found.
         firsts: Number of each group's first message.
         groups: `FLOW`, `CHANNELS` and `FIELDS_START` are filled.
         names: The names of known flows.
@@ -578,12 +584,11 @@ def find_flows(
         count: How many flows are known. Others may be added meanwhile, with larger numbers: they
             are where nothing was before, so that who meets one has looked far enough.
     """
-    mask = np.uint64(len(slots) - 1)
+    mask = len(slots) - 1
     for index in range(len(groups)):
         row = scan[firsts[index]]
         group = groups[index]
-        value = _hash_flow(data, row[CONFIG_START], row[CONFIG_END], row[FLOW_START], row[FLOW_END])
-        slot = np.int64(value & mask)
+        slot = row[FLOW_HASH] & mask
         number = slots[slot]
         while 0 <= number < count:
             flow = known[number]
@@ -603,7 +608,7 @@ def find_flows(
                 flow[KNOWN_FLOW_END],
             ):
                 break
-            slot = np.int64((np.uint64(slot) + np.uint64(1)) & mask)
+            slot = (slot + 1) & mask
             number = slots[slot]
         if 0 <= number < count:
             group[FLOW] = number

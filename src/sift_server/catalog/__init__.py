@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from typing import TYPE_CHECKING, Self
 
 from sift_server.catalog.assets import Asset, Assets
@@ -25,6 +24,7 @@ from sift_server.catalog.context import Context
 from sift_server.catalog.database import CatalogSchemaError, Database
 from sift_server.catalog.error_queue import ErrorQueue, RejectedEntry
 from sift_server.catalog.flows import ConfiguredFlow, FlowConfig
+from sift_server.catalog.ids import IdSource
 from sift_server.catalog.ingestion_configs import IngestionConfig, IngestionConfigs
 from sift_server.catalog.paging import ListRequest, Page
 from sift_server.catalog.rules import Rules, RulesUpdate
@@ -64,10 +64,6 @@ __all__ = [
 ]
 
 
-def _uuid() -> str:
-    return str(uuid.uuid4())
-
-
 class Catalog:
     """The catalog of one server. Safe from many threads; what a call returned is on disk.
 
@@ -93,12 +89,12 @@ class Catalog:
         self,
         database: Database,
         now_ns: Callable[[], int] = time.time_ns,
-        new_id: Callable[[], str] = _uuid,
+        new_id: Callable[[], str] | None = None,
     ) -> None:
         """Take the database, the clock and the source of ids."""
         self._database = database
         self.now_ns = now_ns
-        context = Context(database, now_ns, new_id)
+        context = Context(database, now_ns, new_id or IdSource())
         self.assets = Assets(context)
         self.ingestion_configs = IngestionConfigs(context)
         self.channels = Channels(context)

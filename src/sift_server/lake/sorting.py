@@ -70,20 +70,27 @@ def sorted_points(blocks: Sequence[PointBlock], points_max: int) -> Iterator[Day
     rows = _Rows.of(blocks)
     channels = _Channels.of(rows.flows)
     days = rows.segments[:, gathering.SEGMENT_DAY]
-    for day in np.unique(days).tolist():
-        segments = rows.segments[days == day]
-        fields = b"".join(
-            rows.flows[flow].layout.value_fields
-            for flow in np.unique(segments[:, gathering.SEGMENT_FLOW]).tolist()
-        )
-        kinds = np.unique(_KIND_OF_FIELD[np.frombuffer(fields, np.uint8)]).tolist()
-        runs = np.unique(segments[:, gathering.SEGMENT_RUN]).tolist()
+    first, last = int(days.min()), int(days.max())
+    for day in [first] if first == last else np.unique(days).tolist():
+        segments = rows.segments if first == last else rows.segments[days == day]
+        flows = _numbers_in(segments[:, gathering.SEGMENT_FLOW], len(rows.flows))
+        fields = b"".join([rows.flows[flow].layout.value_fields for flow in flows])
+        kinds = _numbers_in(_KIND_OF_FIELD[np.frombuffer(fields, np.uint8)], len(Kind))
+        runs = _numbers_in(segments[:, gathering.SEGMENT_RUN], len(rows.run_ids))
         yield DayOfPoints(
             day,
             frozenset(map(Kind, kinds)),
             any(rows.run_ids[run] for run in runs),
             _Day(rows, channels, segments).chunks(points_max),
         )
+
+
+def _numbers_in(numbers: NDArray[Any], end: int) -> list[int]:
+    """The different numbers in an array of such that are less than `end`, sorted."""
+    is_in = np.zeros(end, np.bool_)
+    is_in[numbers] = True
+    found: list[int] = np.flatnonzero(is_in).tolist()
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +165,7 @@ def _number_flows(
     list_of = np.repeat([id(block.flows) for block in blocks], counts)
     flows: list[PointFlow] = []
     for key, numbered in lists.items():
-        mine = list_of == key
+        mine = np.flatnonzero(list_of == key) if len(lists) > 1 else slice(None)
         numbers = groups[mine, kernels.FLOW]
         used = np.zeros(int(numbers.max()) + 1, np.bool_)
         used[numbers] = True
