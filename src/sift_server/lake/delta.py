@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -238,7 +239,7 @@ class DeltaLake:
             for file in write_files(
                 self._partition(points.day),
                 write_schema(points.kinds, has_runs=points.has_runs),
-                points.chunks,
+                _one_ahead(points.chunks),
             )
         )
 
@@ -260,6 +261,15 @@ def _collected(written: Iterator[DataFile]) -> list[DataFile]:
         _remove(files)
         raise
     return files
+
+
+def _one_ahead(chunks: Iterator[PointChunk]) -> Iterator[PointChunk]:
+    """Get the next chunk on another thread while the one before is written."""
+    with ThreadPoolExecutor(1, thread_name_prefix="sift-gather") as thread:
+        coming = thread.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = thread.submit(next, chunks, None)
+            yield chunk
 
 
 def _while(go_on: Callable[[], bool], chunks: Iterator[PointChunk]) -> Iterator[PointChunk]:

@@ -3,7 +3,7 @@
 The arrays of all blocks are put one behind the other as they are. Their rows are cut into segments
 (`gathering`), and a row group is gathered from these, channel by channel in the order of ids. Only
 where times go back are points compared. A row group is made of whole channels if it can be, so that
-a channel rarely lies in two, and memory is taken for one row group at a time beside the joined
+a channel rarely lies in two, and memory is taken for a row group or two at a time beside the joined
 arrays.
 
 There is no Python for a point, a row or a group: a flush of a row each of a hundred thousand flows
