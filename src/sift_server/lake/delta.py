@@ -8,6 +8,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
@@ -266,9 +267,17 @@ def _collected(written: Iterator[DataFile]) -> list[DataFile]:
 def _one_ahead(chunks: Iterator[PointChunk]) -> Iterator[PointChunk]:
     """Get the next chunk on another thread while the one before is written."""
     with ThreadPoolExecutor(1, thread_name_prefix="sift-gather") as thread:
-        coming = thread.submit(next, chunks, None)
-        while (chunk := coming.result()) is not None:
-            coming = thread.submit(next, chunks, None)
+
+        def later() -> Callable[[], PointChunk | None]:
+            try:
+                return thread.submit(next, chunks, None).result
+            except RuntimeError:
+                # The interpreter shuts down, and starts no more threads.
+                return partial(next, chunks, None)
+
+        coming = later()
+        while (chunk := coming()) is not None:
+            coming = later()
             yield chunk
 
 
