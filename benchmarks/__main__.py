@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import alone, growth, report, streams, targets
-from benchmarks.sizes import BILLION, FULL, QUICK, SMOKE
+from benchmarks.sizes import FULL, QUICK, SMOKE
 
 
 def main(
@@ -22,9 +22,6 @@ def main(
     peers: Annotated[
         bool, typer.Option(help="Measure the published clients too; they are installed first.")
     ] = True,
-    billion: Annotated[
-        bool, typer.Option("--billion", help="Let the lake grow to a billion points.")
-    ] = False,
     only: Annotated[
         str, typer.Option(help="One of streams, alone, growth; the others are left out.")
     ] = "",
@@ -41,8 +38,6 @@ def main(
         size = QUICK
     else:
         size = dataclasses.replace(FULL, rounds=rounds)
-    if billion:
-        size = dataclasses.replace(size, lake_points=BILLION)
     sections = []
     if only in {"", "streams"}:
         sections += streams.run(size, with_peers=peers)

@@ -43,7 +43,7 @@ FULL = Size(
     alone_channels=(10, 100, 1_000),
     widths=(100, 1_000, 10_000),
     flows=(1, 100, 5_000),
-    lake_points=200_000_000,
+    lake_points=1_000_000_000,
     flush_wait_s=11.0,
     latency_calls=1_000,
     clients=200,
@@ -76,6 +76,3 @@ SMOKE = Size(
     clients_s=0.5,
 )
 """Measures nothing; shows that everything runs."""
-
-BILLION = 1_000_000_000
-"""Points of the lake that `--billion` asks for."""

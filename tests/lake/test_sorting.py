@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -121,3 +125,22 @@ def test_points_come_out_sorted_and_once(
     assert days == sorted(set(days))
     keys = [(day, channel_id, time_ns) for day, channel_id, _, time_ns, _ in found]
     assert all(one <= following for one, following in pairwise(keys))
+
+
+MODES = ("NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK")
+
+
+@pytest.mark.skipif(any(map(os.environ.get, MODES)), reason="this is the other run")
+@pytest.mark.parametrize("mode", MODES)
+def test_the_loops_agree_as_plain_python_and_with_checks_of_bounds(tmp_path, mode: str) -> None:
+    """They are ordinary functions first, and no index is outside of its array."""
+    # Plain NumPy warns where unsigned numbers wrap around, as they are meant to.
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", __file__, "-W", "ignore::RuntimeWarning"],
+        env={**os.environ, mode: "1", "NUMBA_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
