@@ -23,8 +23,18 @@ PREFIX_BYTES = 5
 """What a frame has before its message."""
 
 _frame_prefix = Struct(">BI").pack
+_five_bytes = Struct("5B").pack
 _ONE_BYTE_END = 0x80
 """Smallest number whose varint has two bytes."""
+
+DOUBLE_BYTES = 9
+"""Length of a serialised value that is a double."""
+
+_DOUBLE_PREFIX = bytes((VALUE_TAG, DOUBLE_BYTES, 0x11))
+"""What is before the eight bytes of a double in a row: the field, its length, and the member."""
+
+_DOUBLE_FIELD_BYTES = 2 + DOUBLE_BYTES
+_DOUBLE_COUNTS_KEPT = 64
 
 _FIVE_BYTES_FIRST, _FIVE_BYTES_END = 1 << 28, 1 << 35
 _TIMESTAMP_TAG = 0x1A
@@ -47,14 +57,12 @@ def varint(number: int) -> bytes:
         return _one_byte[number]
     if _FIVE_BYTES_FIRST <= number < _FIVE_BYTES_END:
         # Unrolled: the nanoseconds of most timestamps are such a number.
-        return bytes(
-            (
-                number & 0x7F | 0x80,
-                number >> 7 & 0x7F | 0x80,
-                number >> 14 & 0x7F | 0x80,
-                number >> 21 & 0x7F | 0x80,
-                number >> 28,
-            )
+        return _five_bytes(
+            number & 0x7F | 0x80,
+            number >> 7 & 0x7F | 0x80,
+            number >> 14 & 0x7F | 0x80,
+            number >> 21 & 0x7F | 0x80,
+            number >> 28,
         )
     out = bytearray()
     while number >= _ONE_BYTE_END:
@@ -128,14 +136,60 @@ def value_fields(values: list[bytes]) -> bytes:
     Args:
         values: Each a serialised `IngestWithConfigDataChannelValue`.
     """
+    return value_fields_of_rows(values, 1)[0]
+
+
+def value_fields_of_rows(values: list[bytes], rows: int) -> list[bytes]:
+    """Serialise the values of rows, as `value_fields` does for one.
+
+    Args:
+        values: Those of the first row, of the second and so on; each row has as many.
+        rows: How many rows there are; at least one.
+    """
+    width = len(values) // rows
+    if not width:
+        return [b""] * rows
+    length = len(values[0])
+    # Whether all are as long takes a while to tell if they are not: the last one tells as a rule.
+    if length == len(values[-1]) < _ONE_BYTE_END and set(map(len, values)) == {length}:
+        prefix = _short_prefixes[length]
+        return cut(prefix + prefix.join(values), rows)
     try:
-        lengths = set(map(len, values))
-        if len(lengths) == 1:
-            prefix = _short_prefixes[lengths.pop()]
-            return prefix + prefix.join(values)
-        return b"".join([_short_prefixes[len(value)] + value for value in values])
+        prefixes = [_short_prefixes[len(value)] for value in values]
     except IndexError:
-        return b"".join([bytes_field(VALUE_TAG, value) for value in values])
+        fields = [bytes_field(VALUE_TAG, value) for value in values]
+    else:
+        width *= 2
+        fields = values * 2
+        fields[::2] = prefixes
+        fields[1::2] = values
+    return [b"".join(fields[at : at + width]) for at in range(0, len(fields), width)]
+
+
+def double_fields_of_rows(values: list[float], rows: int) -> list[bytes]:
+    """Serialise the values of rows, all of which are doubles, as `value_fields_of_rows` does.
+
+    Args:
+        values: Of the type float and none other; those of the first row, of the second and so on.
+        rows: How many rows there are; at least one.
+    """
+    count = len(values)
+    fields = bytearray(_doubles_apart(count).pack(*values))
+    for at, byte in enumerate(_DOUBLE_PREFIX):
+        fields[at::_DOUBLE_FIELD_BYTES] = bytes((byte,)) * count
+    return cut(bytes(fields), rows)
+
+
+@lru_cache(_DOUBLE_COUNTS_KEPT)
+def _doubles_apart(count: int) -> Struct:
+    """Doubles with room for a prefix before each."""
+    return Struct("<" + f"{len(_DOUBLE_PREFIX)}xd" * count)
+
+
+def cut(fields: bytes, rows: int) -> list[bytes]:
+    """Cut the fields of rows all of which take as many bytes."""
+    step = len(fields) // rows
+    return [fields[at : at + step] for at in range(0, len(fields), step)]
 
 
 def frame(message: bytes) -> bytes:
@@ -145,6 +199,14 @@ def frame(message: bytes) -> bytes:
 
 def row_frame(ends: MessageEnds, timestamp_ns: int, values: bytes) -> bytes:
     """Serialise a row with the prefix of a gRPC message; `values` is what `value_fields` gave."""
+    return row_frames(ends, [timestamp_ns], [values])[0]
+
+
+def row_frames(ends: MessageEnds, timestamps_ns: list[int], values: list[bytes]) -> list[bytes]:
+    """Serialise rows as `row_frame` does."""
     head, tail = ends
-    message = b"".join((head, timestamp_field(timestamp_ns), values, tail))
-    return _frame_prefix(0, len(message)) + message
+    around = len(head) + len(tail)
+    return [
+        b"".join((_frame_prefix(0, around + len(time) + len(fields)), head, time, fields, tail))
+        for time, fields in zip(map(timestamp_field, timestamps_ns), values, strict=True)
+    ]

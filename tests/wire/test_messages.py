@@ -14,12 +14,16 @@ from sift_wire.frames import Frames
 from sift_wire.messages import (
     EMPTY_VALUE,
     NS_PER_S,
+    MessageEnds,
     bytes_field,
+    double_fields_of_rows,
     frame,
     message_ends,
+    row_frames,
     signed_varint,
     timestamp_field,
     value_fields,
+    value_fields_of_rows,
     varint,
 )
 
@@ -90,6 +94,38 @@ def test_a_message_equals_what_the_library_writes(
     message = head + timestamp_field(timestamp_ns) + fields + tail
     assert message == request.SerializeToString(deterministic=True)
     assert Frames.from_payload(frame(message)).message(0) == message
+
+
+@given(
+    st.integers(0, 4).flatmap(
+        lambda width: st.lists(
+            st.lists(channel_values, min_size=width, max_size=width), min_size=1, max_size=5
+        )
+    )
+)
+@example([[Value(double=1.5)] * 3] * 2)
+@example([[Value(string="x" * 126)] * 3] * 2)
+@example([[Value(), Value(double=1.5)]] * 2)
+def test_rows_together_are_rows_one_by_one(rows: list[list[Value]]):
+    """Of any width, of values of one length or of several."""
+    values = [value.SerializeToString() for row in rows for value in row]
+    expected = [Request(channel_values=row).SerializeToString() for row in rows]
+    assert value_fields_of_rows(values, len(rows)) == expected
+    assert [value_fields([value.SerializeToString() for value in row]) for row in rows] == expected
+
+
+@given(st.integers(1, 5), st.lists(st.floats(), min_size=1, max_size=5), timestamps_ns)
+@example(1, [float("nan"), -0.0, float("inf"), float("-inf"), 5e-324], 0)
+def test_rows_of_doubles_are_rows_of_messages(rows: int, row: list[float], timestamp_ns: int):
+    """Every bit of a double is kept."""
+    values = [Value(double=number).SerializeToString() for number in row]
+    fields = double_fields_of_rows(row * rows, rows)
+    assert fields == [value_fields(values)] * rows
+    ends = MessageEnds(b"head", b"tail")
+    times = [timestamp_ns + number for number in range(rows)]
+    assert row_frames(ends, times, fields) == [
+        frame(b"head" + timestamp_field(time) + value_fields(values) + b"tail") for time in times
+    ]
 
 
 @given(edges_of_varints | st.integers(0, 2**64 - 1))
