@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
 from sift_py.errors import IngestionValidationError
-from sift_py.ingestion._internal.timestamps import NS_MAX, NS_MIN, timestamp_ns
+from sift_py.ingestion._internal.timestamps import NS_MAX, NS_MIN, timestamp_ns, timestamps_ns
 from sift_wire.messages import timestamp_field
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,7 +25,11 @@ NOON_NS = 1_780_315_200_000_000_000
 
 
 def ns(timestamp, *, utc_only=True):
-    return timestamp_ns(timestamp, "readings", utc_only=utc_only)
+    """By itself, and in bulk with others of its kind: the same."""
+    nanoseconds = timestamp_ns(timestamp, "readings", utc_only=utc_only)
+    in_bulk = timestamps_ns([timestamp, timestamp], "readings", utc_only=utc_only)
+    assert in_bulk == [nanoseconds, nanoseconds]
+    return nanoseconds
 
 
 def sent(nanoseconds: int) -> Timestamp:
@@ -191,6 +195,29 @@ def test_what_the_wire_cannot_carry_is_refused(wrong):
     """Nanoseconds in 64 bits end in 2262; a server could not keep such a row."""
     with pytest.raises(IngestionValidationError, match="years 1677 and 2262"):
         ns(wrong)
+
+
+@pytest.mark.parametrize(
+    ("good", "wrong"),
+    [
+        (NOON_NS, NS_MAX + 1),
+        (NOON_NS, NS_MIN - 1),
+        (NOON_NS, True),
+        (NOON, NOON.replace(tzinfo=None)),
+        (NOON, NOON.astimezone(ZoneInfo("Asia/Tokyo"))),
+        (NOON, NOON.replace(year=1600)),
+        (NOON, datetime.max.replace(tzinfo=UTC)),
+        (NOON, "noon"),
+    ],
+)
+def test_one_among_many_is_refused_as_by_itself(good, wrong):
+    """Wherever it is, and others of its type or not."""
+    with pytest.raises(IngestionValidationError) as alone:
+        ns(wrong)
+    for timestamps in ([wrong, good], [good, wrong], [NOON_NS, NOON, wrong]):
+        with pytest.raises(IngestionValidationError) as among:
+            timestamps_ns(timestamps, "readings", utc_only=True)
+        assert among.value.message == alone.value.message
 
 
 def test_the_client_does_not_load_numpy():

@@ -68,6 +68,24 @@ def timestamp_ns(
         ) from None
 
 
+def timestamps_ns(timestamps: list[Timestamp], flow_name: str, *, utc_only: bool) -> list[int]:
+    """Return timestamps as `timestamp_ns` does; what it refuses raises the same error.
+
+    Those of the ordinary types are looked at in bulk.
+    """
+    nanoseconds: list[int] = []
+    types = set(map(type, timestamps))
+    if types == {int}:
+        nanoseconds = timestamps  # type: ignore[assignment]
+    elif types == {datetime}:
+        moments: list[datetime] = timestamps  # type: ignore[assignment]
+        if False not in [moment.tzinfo is UTC for moment in moments]:
+            nanoseconds = list(map(_since_epoch_ns, moments))
+    if nanoseconds and min(nanoseconds) >= NS_MIN and max(nanoseconds) <= NS_MAX:
+        return nanoseconds
+    return [timestamp_ns(each, flow_name, utc_only=utc_only) for each in timestamps]
+
+
 class _UnusableError(Exception):
     """Why a timestamp can't be used: goes on after 'the timestamp'."""
 
