@@ -92,7 +92,7 @@ class BufferedIngestionService:
             IngestionValidationError: A timestamp can't be used; nothing was buffered.
             grpc.RpcError: A flush failed; see the class.
         """
-        self._add(self._service._frames(flows))  # noqa: SLF001 - two halves of one thing
+        self._add(list(self._service._frames(flows)))  # noqa: SLF001 - two halves of one thing
 
     def try_ingest_flows(self, *flows: Flow) -> None:
         """Check and buffer rows, as `IngestionService.try_ingest_flows` takes them.
@@ -103,7 +103,7 @@ class BufferedIngestionService:
             IngestionValidationError: A row does not fit its flow; nothing was buffered.
             grpc.RpcError: A flush failed; see the class.
         """
-        self._add(self._service._try_frames(flows))  # noqa: SLF001 - as above
+        self._add(list(self._service._try_frames(flows)))  # noqa: SLF001 - as above
 
     def ingest_flow(self, flow: FlowOrderedChannelValues) -> None:
         """Buffer one row, as `ingest_flows` does."""

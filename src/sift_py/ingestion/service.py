@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sift.ingest.v1.ingest_pb2 import (
@@ -11,19 +13,20 @@ from sift.ingest.v1.ingest_pb2 import (
 )
 from sift.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from sift_py.errors import IngestionValidationError, MissingExtraError
+from sift_py.ingestion._internal.blocks import Block, blocks_of
 from sift_py.ingestion._internal.configs import IngestionConfigs
 from sift_py.ingestion._internal.ends import FlowEnds
 from sift_py.ingestion._internal.rows import RowEncoder, flow_parts
 from sift_py.ingestion._internal.rules import update_rules
 from sift_py.ingestion._internal.runs import find_or_create_run
 from sift_py.ingestion._internal.streams import chunks_of, streams_of
-from sift_py.ingestion._internal.timestamps import timestamp_ns
+from sift_py.ingestion._internal.timestamps import timestamp_ns, timestamps_ns
 from sift_py.ingestion._internal.values import shown
 from sift_py.ingestion.buffer import BufferedIngestionService
-from sift_wire.messages import PREFIX_BYTES, frame, row_frame, value_fields
+from sift_wire.messages import PREFIX_BYTES, frame, row_frame, row_frames, value_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sift.ingestion_configs.v1.ingestion_configs_pb2 import IngestionConfig
     from sift_py.grpc.transport import SiftChannel
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from sift_py.ingestion.flow import Flow, FlowConfig, FlowOrderedChannelValues, Timestamp
     from sift_py.ingestion.progress import IngestProgress
     from sift_py.ingestion.rule.config import RuleConfig
+    from sift_wire.messages import MessageEnds
 
 __all__ = ["IngestionService"]
 
@@ -210,6 +214,9 @@ class IngestionService:
 
     def ingest_flows(self, *flows: FlowOrderedChannelValues) -> None:
         """Make requests as `create_ingestion_request` does, and send them in one stream.
+
+        Rows are checked before anything is sent, and typed values are read while they are sent: do
+        not change them meanwhile.
 
         Raises:
             IngestionValidationError: A row can't be made a request; nothing was sent.
@@ -389,7 +396,7 @@ class IngestionService:
                 )
         self.create_flow(flow_config, *flow_configs)
 
-    def _send(self, frames: Sequence[bytes]) -> None:
+    def _send(self, frames: Iterable[bytes]) -> None:
         self._streams.send(chunks_of(frames))
 
     def _table_parts(self, flow_name: str) -> tuple[FlowLayout, type[FlowTable]]:
@@ -414,13 +421,56 @@ class IngestionService:
         self._streams.send(table.chunks(self._message_ends()[flow_name], on_progress))
         return table.rows
 
-    def _frames(self, flows: Iterable[Mapping[str, Any]]) -> list[bytes]:
-        ends = self._message_ends()
-        return [self._frame(ends, *flow_parts(flow)) for flow in flows]
+    def _frames(self, flows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+        """Check rows, and return their frames, which are made when they are asked for.
 
-    def _try_frames(self, flows: Iterable[Mapping[str, Any]]) -> list[bytes]:
+        To iterate over them raises nothing.
+        """
+        return self._in_blocks(flows, self._block_frames, self._frame, same_length=True)
+
+    def _try_frames(self, flows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+        """As `_frames`, for values with names, but the frames are made already."""
+        return self._in_blocks(flows, self._try_block_frames, self._try_frame, same_length=False)
+
+    def _in_blocks(
+        self,
+        flows: Iterable[Mapping[str, Any]],
+        block_frames: Callable[[FlowEnds, Block], Iterable[bytes]],
+        row_frame: Callable[[FlowEnds, str, Any, Any], bytes],
+        *,
+        same_length: bool,
+    ) -> Iterator[bytes]:
         ends = self._message_ends()
-        return [self._try_frame(ends, *flow_parts(flow)) for flow in flows]
+        frames: list[Iterable[bytes]] = []
+        for block in blocks_of(flows, same_length=same_length):
+            if not isinstance(block, Block):
+                frames.append([row_frame(ends, *flow_parts(block))])
+                continue
+            made: Iterable[bytes] | None = None
+            with suppress(IngestionValidationError):
+                made = block_frames(ends, block)
+            if made is None:
+                # Row by row, the first row that is wrong raises.
+                rows = zip(block.timestamps, block.rows, strict=True)
+                made = [row_frame(ends, block.flow_name, *row) for row in rows]
+            frames.append(made)
+        return chain.from_iterable(frames)
+
+    def _block_frames(self, ends: FlowEnds, block: Block) -> Iterable[bytes]:
+        encoder = self._encoders.get(block.flow_name)
+        if encoder is None:
+            raise self._unknown_flow(block.flow_name)
+        values = encoder.ordered_rows(block.rows)
+        nanoseconds = timestamps_ns(block.timestamps, block.flow_name, utc_only=False)
+        return _made_later(ends[block.flow_name], nanoseconds, values)
+
+    def _try_block_frames(self, ends: FlowEnds, block: Block) -> Iterable[bytes]:
+        encoder = self._encoders.get(block.flow_name)
+        if encoder is None:
+            raise self._unknown_flow(block.flow_name)
+        fields = encoder.named_rows(block.rows)
+        nanoseconds = timestamps_ns(block.timestamps, block.flow_name, utc_only=True)
+        return row_frames(ends[block.flow_name], nanoseconds, fields)
 
     def _frame(
         self, ends: FlowEnds, flow_name: str, timestamp: Timestamp, values: Sequence[Any]
@@ -474,3 +524,9 @@ class IngestionService:
             f" '{self.asset_name}', which has {listed}{more}. Add it to the telemetry config, or"
             " create it with try_create_flow()."
         )
+
+
+def _made_later(
+    ends: MessageEnds, timestamps_ns: list[int], values: Callable[[], list[bytes]]
+) -> Iterator[bytes]:
+    yield from row_frames(ends, timestamps_ns, values())

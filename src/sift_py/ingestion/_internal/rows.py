@@ -3,24 +3,34 @@
 A program sends rows of few shapes, again and again. What can be said of a row from the names of its
 channels alone (is each known, is none there twice, where does each go?) is worked out once for each
 list of names and remembered as a plan; what is left to do for a row is to serialise its values and
-to compare their types with the plan's, both in bulk.
+to compare their types with the plan's, both in bulk, for many rows at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataChannelValue
 from sift_py.errors import IngestionValidationError
 from sift_py.ingestion._internal.values import TAGS, encoder_of, shown
 from sift_py.ingestion.channel import ChannelDataType, _channel_fqn
-from sift_wire.messages import EMPTY_VALUE, VALUE_TAG, value_fields
+from sift_wire.messages import (
+    DOUBLE_BYTES,
+    EMPTY_VALUE,
+    VALUE_TAG,
+    cut,
+    double_fields_of_rows,
+    value_fields_of_rows,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sift_py.ingestion._internal.layout import FlowLayout
     from sift_py.ingestion._internal.values import Encoder
@@ -30,17 +40,18 @@ PLANS_MAX = 1024
 
 _FLOW_KEYS = ("flow_name", "timestamp", "channel_values")
 _KEYS_WITHOUT_COMPONENT = 2
-_DOUBLE_BYTES = 9
-_DOUBLE_SEPARATOR = bytes((VALUE_TAG, _DOUBLE_BYTES))
+_DOUBLE_SEPARATOR = bytes((VALUE_TAG, DOUBLE_BYTES))
 _DOUBLE_TAG = TAGS[ChannelDataType.DOUBLE]
 
 _TYPED = {IngestWithConfigDataChannelValue}
+_FLOATS = {float}
 _name_of = itemgetter("channel_name")
 _value_of = itemgetter("value")
 _serialize = IngestWithConfigDataChannelValue.SerializeToString
 
 
-class _Plan(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class _Plan:
     """What is known of rows that give values for certain channels in a certain order.
 
     Attributes:
@@ -48,7 +59,7 @@ class _Plan(NamedTuple):
         tags: First byte of each serialised value, if none is empty.
         wire_order: For each value on the wire the index of the given value, or of the empty one
             behind them; None when the order is the same and none is missing.
-        is_double: Whether all values that are given are doubles.
+        is_double: Whether all values that are given are doubles, and go on the wire as they are.
     """
 
     encoders: tuple[Encoder, ...]
@@ -85,6 +96,7 @@ class RowEncoder:
         self.layout = layout
         self._encoders = tuple(encoder_of(layout.flow_name, channel) for channel in layout.channels)
         self._plans: dict[object, _Plan] = {}
+        self._is_double = {each.data_type for each in layout.channels} == {ChannelDataType.DOUBLE}
 
     def named(self, channel_values: Iterable[Any]) -> bytes:
         """Check values that are given by name, and serialise them in the order of the wire.
@@ -96,24 +108,47 @@ class RowEncoder:
                 value does not fit its channel; a value is for no channel of the flow.
         """
         given = channel_values if type(channel_values) is list else self._listed(channel_values)
+        return self.named_rows([given])[0]
+
+    def named_rows(self, rows: Sequence[Sequence[Any]]) -> list[bytes]:
+        """Check and serialise rows as `named` does.
+
+        Args:
+            rows: The values of each row.
+
+        Raises:
+            IngestionValidationError: As in `named`, but not always of the first row that is wrong.
+        """
+        given = list(chain.from_iterable(rows))
+        try:
+            has_components = bool(given) and max(map(len, given)) > _KEYS_WITHOUT_COMPONENT
+        except TypeError:
+            has_components = True
+        plans = [self._plan_of(row, has_components=has_components) for row in rows]
+        try:
+            values = list(map(_value_of, given))
+        except (TypeError, KeyError, IndexError):
+            for row in rows:
+                # Says what is wrong with it.
+                self._plan(row)
+            raise
+        return _encode(plans, values)
+
+    def _plan_of(self, given: Sequence[Any], *, has_components: bool) -> _Plan:
         names: object = None
         try:
             names = tuple(map(_name_of, given))
-            values = list(map(_value_of, given))
-            if given and max(map(len, given)) > _KEYS_WITHOUT_COMPONENT:
-                components = tuple([value.get("component") for value in given])
-                names = names, components
+            if has_components:
+                names = names, tuple([value.get("component") for value in given])
             plan = self._plans.get(names)
         except (TypeError, KeyError, IndexError, AttributeError):
             plan = None
         if plan is None:
             plan = self._plan(given)
-            values = list(map(_value_of, given))
-            if names is not None:
-                if len(self._plans) >= PLANS_MAX:
-                    self._plans.clear()
-                self._plans[names] = plan
-        return _encode(plan, values)
+            if len(self._plans) >= PLANS_MAX:
+                self._plans.clear()
+            self._plans[names] = plan
+        return plan
 
     def ordered(self, channel_values: Iterable[Any]) -> bytes:
         """Serialise values that are in the order of the config in the order of the wire.
@@ -125,27 +160,38 @@ class RowEncoder:
                 not as many values as channels, and plain ones among them or the orders differ.
         """
         values = channel_values if type(channel_values) is list else self._listed(channel_values)
-        if set(map(type, values)) == _TYPED:
-            parts = list(map(_serialize, values))
-        elif len(values) == len(self._encoders):
-            parts = [
-                value.SerializeToString()
-                if type(value) is IngestWithConfigDataChannelValue
-                else encode(value)
-                for encode, value in zip(self._encoders, values, strict=True)
-            ]
-        elif not values:
-            parts = []
-        else:
-            raise self.layout.wrong_count(len(values))
+        return self.ordered_rows([values])()[0]
+
+    def ordered_rows(self, rows: Sequence[Sequence[Any]]) -> Callable[[], list[bytes]]:
+        """Check rows as `ordered` does.
+
+        Args:
+            rows: The values of each row; each row has as many.
+
+        Returns:
+            What serialises the values of each row. It raises nothing, and does not see what becomes
+            of the lists in the meantime.
+
+        Raises:
+            IngestionValidationError: As in `ordered`.
+        """
+        values = list(chain.from_iterable(rows))
+        width = len(rows[0])
         order = self.layout.wire_order
-        if order is not None:
-            if len(parts) != len(self._encoders):
-                raise self.layout.wrong_count(len(parts))
-            # An absent channel has index -1, which is the one behind the last.
-            parts.append(EMPTY_VALUE)
-            parts = [parts[at] for at in order]
-        return value_fields(parts)
+        types = set(map(type, values))
+        if width != len(self._encoders) and (order is not None or not types <= _TYPED):
+            raise self.layout.wrong_count(width)
+        if types <= _TYPED:
+            return partial(_serialized, values, len(rows), order)
+        if types == _FLOATS and self._is_double and order is None:
+            return partial(double_fields_of_rows, values, len(rows))
+        parts = [
+            value.SerializeToString()
+            if type(value) is IngestWithConfigDataChannelValue
+            else encode(value)
+            for encode, value in zip(self._encoders * len(rows), values, strict=True)
+        ]
+        return partial(_fields, parts, len(rows), order)
 
     def _listed(self, channel_values: Iterable[Any]) -> list[Any]:
         """Return values that came in something else than a list, such as a tuple or an array.
@@ -192,30 +238,79 @@ class RowEncoder:
             if at >= 0:
                 encoders[at] = encode
                 tags[at] = TAGS[channel.data_type]
+        is_in_order = wire == list(range(len(given)))
         return _Plan(
             tuple(encoders),
             bytes(tags),
-            None if wire == list(range(len(given))) else tuple(wire),
-            set(tags) == {_DOUBLE_TAG},
+            None if is_in_order else tuple(wire),
+            is_in_order and set(tags) == {_DOUBLE_TAG},
         )
 
 
-def _encode(plan: _Plan, values: list[Any]) -> bytes:
-    if set(map(type, values)) == _TYPED:
+def _encode(plans: list[_Plan], values: list[Any]) -> list[bytes]:
+    """Serialise the values of rows.
+
+    Args:
+        plans: That of each row.
+        values: Those of the first row, of the second and so on.
+    """
+    rows = len(plans)
+    types = set(map(type, values))
+    is_double = all(plan.is_double for plan in set(plans))
+    if types == _TYPED:
+        tags = b"".join([plan.tags for plan in plans])
         parts = list(map(_serialize, values))
-        if plan.is_double and plan.wire_order is None and set(map(len, parts)) == {_DOUBLE_BYTES}:
+        if is_double and set(map(len, parts)) == {DOUBLE_BYTES}:
             fields = _DOUBLE_SEPARATOR + _DOUBLE_SEPARATOR.join(parts)
-            if fields[2 :: _DOUBLE_BYTES + 2] == plan.tags:
-                return fields
-        if bytes([part[0] if part else 0 for part in parts]) != plan.tags:
+            if fields[2 :: DOUBLE_BYTES + 2] == tags:
+                return cut(fields, rows)
+        if bytes([part[0] if part else 0 for part in parts]) != tags:
             # Empty values, or such that do not fit: each is looked at.
-            parts = [encode(value) for encode, value in zip(plan.encoders, values, strict=True)]
+            parts = _each(plans, values)
+    elif types == _FLOATS and is_double:
+        return double_fields_of_rows(values, rows)
     else:
-        parts = [encode(value) for encode, value in zip(plan.encoders, values, strict=True)]
-    if plan.wire_order is not None:
-        parts.append(EMPTY_VALUE)
-        parts = [parts[at] for at in plan.wire_order]
-    return value_fields(parts)
+        parts = _each(plans, values)
+    if any(plan.wire_order is not None for plan in set(plans)):
+        parts = _placed(parts, [(len(plan.encoders), plan.wire_order) for plan in plans])
+    return value_fields_of_rows(parts, rows)
+
+
+def _each(plans: list[_Plan], values: list[Any]) -> list[bytes]:
+    encoders = chain.from_iterable([plan.encoders for plan in plans])
+    return [encode(value) for encode, value in zip(encoders, values, strict=True)]
+
+
+def _serialized(
+    values: list[IngestWithConfigDataChannelValue], rows: int, wire_order: tuple[int, ...] | None
+) -> list[bytes]:
+    return _fields(list(map(_serialize, values)), rows, wire_order)
+
+
+def _fields(parts: list[bytes], rows: int, wire_order: tuple[int, ...] | None) -> list[bytes]:
+    if wire_order is not None:
+        parts = _placed(parts, [(len(parts) // rows, wire_order)] * rows)
+    return value_fields_of_rows(parts, rows)
+
+
+def _placed(parts: list[bytes], rows: Iterable[tuple[int, tuple[int, ...] | None]]) -> list[bytes]:
+    """Put serialised values in the order of the wire.
+
+    Args:
+        parts: Those of the first row, of the second and so on.
+        rows: For each row how many values it has, and `_Plan.wire_order`.
+    """
+    placed: list[bytes] = []
+    start = 0
+    for count, wire_order in rows:
+        row = parts[start : start + count]
+        start += count
+        if wire_order is not None:
+            # An absent channel has index -1, which is the one behind the last.
+            row.append(EMPTY_VALUE)
+            row = [row[at] for at in wire_order]
+        placed += row
+    return placed
 
 
 def _named_value(flow_name: str, channel_value: Any) -> tuple[str, object]:  # noqa: ANN401
