@@ -1,6 +1,6 @@
 """HTTP/2 for the ASGI app: calls in, answers out, over one connection.
 
-`h2` judges the protocol; `BodySieve` takes body bytes past it. A body byte is acknowledged when the
+`h2` judges the protocol; `BodySieve` takes bodies, and requests like those before, past it. A body byte is acknowledged when the
 app takes it, so that a slow call slows its own sender only. A call that is answered before its
 sender was done is reset, so that the sender stops.
 
@@ -29,8 +29,6 @@ from h2.errors import ErrorCodes
 from sift_server.api.http2_bytes import BodyConnection, BodySieve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from sift_server.api.asgi import ASGIApp, Event, Scope
 
 _DEFAULT_WINDOW_BYTES = 65_535
@@ -167,11 +165,16 @@ class Http2Protocol(asyncio.Protocol):
         """Take what the client sent."""
         try:
             for stream_id, part in self._sieve.feed(data):
-                if stream_id:
-                    self._body_received(stream_id, part, len(part))
+                if isinstance(part, bytes):
+                    if stream_id:
+                        self._body_received(stream_id, part, len(part))
+                    else:
+                        for event in self.h2.receive_data(part):
+                            self._handle(event)
+                elif part is None:
+                    self._body_ended(stream_id)
                 else:
-                    for event in self.h2.receive_data(part):
-                        self._handle(event)
+                    self._begin(stream_id, part)
         except h2.exceptions.ProtocolError:
             # h2 has prepared the frame that says what was wrong.
             self.flush()
@@ -218,9 +221,10 @@ class Http2Protocol(asyncio.Protocol):
 
     def flush(self) -> None:
         """Send what h2 has prepared."""
-        data = self.h2.data_to_send()
-        if data and not self._transport.is_closing():
-            self._transport.write(data)
+        if self.h2.has_data_to_send:
+            data = self.h2.data_to_send()
+            if not self._transport.is_closing():
+                self._transport.write(data)
 
     async def writable(self) -> None:
         """Wait until the client reads."""
@@ -231,7 +235,7 @@ class Http2Protocol(asyncio.Protocol):
         """Say that body bytes of a call were taken or dropped: the client may send as many more."""
         self._connections.remove_untaken(length)
         if not self.is_closing:
-            self.h2.acknowledge_received_data(length, stream_id)
+            self.h2.acknowledge(length, stream_id)
             self.flush()
 
     # The end of a connection
@@ -274,12 +278,12 @@ class Http2Protocol(asyncio.Protocol):
     def _handle(self, event: h2.events.Event) -> None:
         match event:
             case h2.events.RequestReceived(stream_id=int(stream_id)):
-                self._begin(stream_id, event.headers or [])
+                self._begin(stream_id, tuple(event.headers or ()))
             case h2.events.DataReceived(stream_id=int(stream_id)):
                 length = event.flow_controlled_length or 0
                 self._body_received(stream_id, event.data or b"", length)
-            case h2.events.StreamEnded(stream_id=int(stream_id)) if stream_id in self._calls:
-                self._calls[stream_id].ended()
+            case h2.events.StreamEnded(stream_id=int(stream_id)):
+                self._body_ended(stream_id)
             case h2.events.StreamReset(stream_id=int(stream_id)) if stream_id in self._calls:
                 self._leave(self._calls[stream_id])
             case h2.events.WindowUpdated(stream_id=int(stream_id)) if stream_id in self._calls:
@@ -290,34 +294,22 @@ class Http2Protocol(asyncio.Protocol):
             case h2.events.ConnectionTerminated():
                 self._transport.close()
 
-    def _begin(self, stream_id: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        pseudo: dict[bytes, bytes] = {}
-        others: Headers = [(b"host", b"")]
-        for name, value in headers:
-            if name.startswith(b":"):
-                pseudo[name] = value
-            elif name == b"host":
-                others[0] = (name, value)
-            else:
-                others.append((name, value))
-        if b":authority" in pseudo:
-            others[0] = (b"host", pseudo[b":authority"])
-        method, target = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
-        if not method.isalpha() or not target.isascii() or not target:
+    def _begin(self, stream_id: int, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+        request = _request_of(headers)
+        if request is None:
             self.h2.reset_stream(stream_id, ErrorCodes.PROTOCOL_ERROR)
             return
         # Calls that were reset still run until they notice: they count as well.
         if self._ending or len(self._tasks) >= self._limits.calls_max:
             self.h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
             return
-        path, _, query = target.partition(b"?")
         scope = {
             **self.scope,
-            "method": method.decode("ascii").upper(),
-            "path": unquote(path.decode("ascii")),
-            "raw_path": path,
-            "query_string": query,
-            "headers": others,
+            "method": request.method,
+            "path": request.path,
+            "raw_path": request.raw_path,
+            "query_string": request.query,
+            "headers": list(request.headers),
             "extensions": {"http.response.trailers": {}},
         }
         call = self._calls[stream_id] = _Call(self, stream_id, scope)
@@ -328,14 +320,19 @@ class Http2Protocol(asyncio.Protocol):
     def _body_received(self, stream_id: int, data: bytes, length: int) -> None:
         call = self._calls.get(stream_id)
         if call is None:
-            self.h2.acknowledge_received_data(length, stream_id)
+            self.h2.acknowledge(length, stream_id)
             return
         if length > len(data):
             # Padding is nothing that an app could take.
-            self.h2.acknowledge_received_data(length - len(data), stream_id)
+            self.h2.acknowledge(length - len(data), stream_id)
         if data:
             self._connections.add_untaken(self, len(data))
             call.received(data)
+
+    def _body_ended(self, stream_id: int) -> None:
+        call = self._calls.get(stream_id)
+        if call is not None:
+            call.ended()
 
     # The end of a call
 
@@ -479,7 +476,7 @@ class _Call:
                 connection.h2.max_outbound_frame_size,
             )
             if room > 0:
-                connection.h2.send_data(self.stream_id, body[at : at + room])
+                connection.h2.send_body(self.stream_id, body[at : at + room])
                 at += room
                 if at < len(body):
                     connection.flush()
@@ -502,16 +499,48 @@ class _Call:
             (b"date", _date(int(time.time()))),
         ]
         self._has_trailers = start.get("trailers", False)
-        self._connection.h2.send_headers(self.stream_id, headers)
+        self._connection.h2.send_head(self.stream_id, headers)
         self._is_started = True
 
     def _end(self, trailers: Headers | None = None) -> None:
         if trailers is None:
             self._connection.h2.end_stream(self.stream_id)
         else:
-            self._connection.h2.send_headers(self.stream_id, trailers, end_stream=True)
+            self._connection.h2.send_head(self.stream_id, trailers, ends=True)
         self._is_answered = True
         self._connection.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    raw_path: bytes
+    query: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+@lru_cache(maxsize=64)
+def _request_of(headers: tuple[tuple[bytes, bytes], ...]) -> _Request | None:
+    """What headers ask for, or None if that can't be said. Those of a client's calls are alike."""
+    pseudo: dict[bytes, bytes] = {}
+    others: Headers = [(b"host", b"")]
+    for name, value in headers:
+        if name.startswith(b":"):
+            pseudo[name] = value
+        elif name == b"host":
+            others[0] = (name, value)
+        else:
+            others.append((name, value))
+    if b":authority" in pseudo:
+        others[0] = (b"host", pseudo[b":authority"])
+    method, target = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
+    if not method.isalpha() or not target.isascii() or not target:
+        return None
+    path, _, query = target.partition(b"?")
+    return _Request(
+        method.decode("ascii").upper(), unquote(path.decode("ascii")), path, query, tuple(others)
+    )
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:
