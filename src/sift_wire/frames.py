@@ -25,6 +25,9 @@ _PREFIX = struct.Struct(">BI")
 INFLATED_BYTES_MAX = 4 * 1024 * 1024
 """When so much is inflated, what it is of goes on before more is."""
 
+_SHORT_BYTES_MAX = 1_024
+"""Up to here the interpreter is done before a kernel has begun."""
+
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
 
@@ -151,6 +154,21 @@ class FrameReader:
             return None
         return Frames(memoryview(data)[:consumed] if self._rest else data, starts, ends)
 
+    def cut(self, *chunks: bytes) -> bytes:
+        """Take chunks of a body that is not compressed; return the frames that are now complete.
+
+        For a few small messages this is cheaper than `feed`. They are as they came, for
+        `Frames.from_payload`; there may be none.
+
+        Raises:
+            FrameError: As `feed` does.
+        """
+        parts = [self._rest, *chunks] if self._rest else chunks
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        whole_bytes = _whole_bytes(data, self._message_bytes_max)
+        self._rest = data[whole_bytes:]
+        return data[:whole_bytes]
+
     def finish(self) -> None:
         """Say that the body ended.
 
@@ -197,6 +215,26 @@ def gunzip(data: bytes, message_bytes_max: int) -> bytes:
     if not stream.eof:
         raise FrameCompressionError("a compressed message is cut off")
     return message
+
+
+def _whole_bytes(data: bytes, message_bytes_max: int) -> int:
+    """How many bytes of `data` are complete frames."""
+    if len(data) > _SHORT_BYTES_MAX:
+        array = np.frombuffer(data, np.uint8)
+        _, consumed, has_problem = kernels.count_frames(array, message_bytes_max)
+        if has_problem:
+            flag, length = _PREFIX.unpack_from(data, consumed)
+            _check_prefix(flag, length, message_bytes_max, compression=False)
+        return int(consumed)
+    at = 0
+    while at + PREFIX_BYTES <= len(data):
+        flag, length = _PREFIX.unpack_from(data, at)
+        _check_prefix(flag, length, message_bytes_max, compression=False)
+        end = at + PREFIX_BYTES + length
+        if end > len(data):
+            break
+        at = end
+    return at
 
 
 def _split(

@@ -50,6 +50,19 @@ def test_chunks_may_be_cut_anywhere(messages: list[bytes], cuts: list[int]):
     assert read(FrameReader(LIMIT), b"".join(map(frame, messages)), cuts) == messages
 
 
+@given(st.lists(st.binary(max_size=600)), st.lists(st.integers(0, 10_000)))
+def test_cutting_is_feeding(messages: list[bytes], cuts: list[int]):
+    """What is cut is what is fed, as it came."""
+    body = b"".join(map(frame, messages))
+    fed, cutting = FrameReader(LIMIT), FrameReader(LIMIT)
+    places = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
+    for first, last in itertools.pairwise(places):
+        frames = fed.feed(body[first:last])
+        assert cutting.cut(body[first:last]) == (frames.payload() if frames is not None else b"")
+        assert cutting.unfinished_bytes == fed.unfinished_bytes
+    cutting.finish()
+
+
 @given(st.lists(st.tuples(st.binary(max_size=50), st.booleans())), st.lists(st.integers(0, 10_000)))
 def test_compressed_messages_are_inflated(messages: list[tuple[bytes, bool]], cuts: list[int]):
     """Compressed and plain messages may be mixed; what comes out is plain."""
@@ -81,10 +94,16 @@ def test_a_selection_is_frames_again(messages: list[bytes], data: st.DataObject)
         (struct.pack(">BI", 1, 3) + b"abc", FrameCompressionError, "grpc-encoding"),
     ],
 )
-def test_a_bad_prefix_is_explained(body: bytes, error: type[FrameError], words: str):
+@pytest.mark.parametrize("good_bytes", [4, 900])
+def test_a_bad_prefix_is_explained(
+    body: bytes, error: type[FrameError], words: str, good_bytes: int
+):
     """What is not a frame gets a sentence, also behind good ones."""
+    good = frame(b"x" * good_bytes) * 2
     with pytest.raises(error, match=words):
-        FrameReader(LIMIT).feed(frame(b"good") + body)
+        FrameReader(LIMIT).feed(good + body)
+    with pytest.raises(error, match=words):
+        FrameReader(LIMIT).cut(good + body)
 
 
 def test_a_body_that_ends_in_a_frame_is_cut_off():

@@ -7,10 +7,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from sift.ingest.v1 import ingest_pb2
+from sift_server.api.gathering import Gathering
 from sift_server.api.grpc_status import GrpcCode, send_grpc_error, send_grpc_response
 from sift_server.log import LogFailedError
-from sift_wire.decode import NotAtOnceError
-from sift_wire.frames import FrameError, FrameReader, FrameTooLargeError, gunzip
+from sift_wire.frames import FrameError, FrameReader, Frames, FrameTooLargeError, gunzip
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from sift_server.ingest import Ingestor, Taken
     from sift_wire.decode import RejectedMessage
-    from sift_wire.frames import Frames
 
 _OK = ingest_pb2.IngestWithConfigDataStreamResponse().SerializeToString()
 
@@ -44,6 +43,7 @@ class IngestStream:
         """Take the ingestor, and the threads on which streams are decoded."""
         self._ingestor = ingestor
         self._threads = threads
+        self._gathering = Gathering(ingestor)
         self._budget = _Budget(ingestor.limits.buffer_bytes_max)
         self._unfinished = _Budget(ingestor.limits.unfinished_bytes_max)
 
@@ -57,7 +57,13 @@ class IngestStream:
         try:
             reader = self._reader(dict(scope["headers"]))
             await _Intake(
-                self._ingestor, self._threads, reader, self._budget, self._unfinished
+                self._ingestor,
+                self._threads,
+                self._gathering,
+                reader,
+                self._budget,
+                self._unfinished,
+                scope.get("client"),
             ).run(receive)
         except _StreamRefusedError as refused:
             await send_grpc_error(send, refused.code, str(refused))
@@ -114,30 +120,40 @@ class _Budget:
 class _Intake:
     """One stream on its way in.
 
-    The event loop receives while a thread decodes and appends what came before: whatever gathered
-    meanwhile is the next batch. So a lone message is never held back, and a fast stream goes in
-    large batches, without a timer. Only what is so small that a thread would cost more is decoded
-    on the event loop.
+    What is so small that a thread would cost more is gathered with what other streams sent. Of
+    anything larger, a thread decodes and appends what came before while the event loop receives:
+    whatever gathered meanwhile is the next batch. So a fast stream goes in large batches, without a
+    timer.
     """
 
     def __init__(
         self,
         ingestor: Ingestor,
         threads: Executor,
+        gathering: Gathering,
         reader: FrameReader,
         budget: _Budget,
         unfinished: _Budget,
+        client: object,
     ) -> None:
         self._ingestor = ingestor
         self._threads = threads
+        self._gathering = gathering
         self._reader = reader
         self._budget = budget
         self._held = 0
         self._unfinished = unfinished
         self._unfinished_held = 0
+        self.client = client
         self._chunks: list[bytes] = []
         self._bytes = 0
+        self._payload = b""
+        """Whole frames that were cut from chunks, and could not be taken at once."""
+        self._needs_thread = False
+        self._is_on_thread = False
         self._done = False
+        self._error: Exception | None = None
+        """Why nothing more of the stream is taken."""
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._durable: list[Future[int]] = []
@@ -152,10 +168,14 @@ class _Intake:
             else:
                 await self._take_while_receiving(receive)
         finally:
-            self._hold(-self._held)
+            self._gathering.remove(self)
+            self._hold(0)
             self._unfinished.take(-self._unfinished_held)
         for durable in self._durable:
-            await asyncio.wrap_future(durable)
+            if durable.done():
+                durable.result()
+            else:
+                await asyncio.wrap_future(durable)
 
     async def _take_while_receiving(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         receiving = asyncio.create_task(self._receive(receive))
@@ -173,9 +193,9 @@ class _Intake:
         if body:
             self._chunks.append(body)
             self._bytes += len(body)
-            self._hold(len(body))
+            self._hold(self._held + len(body))
         self._done = not event.get("more_body", False)
-        self._changed.set()
+        self._offer()
 
     async def _receive(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         limit = self._ingestor.limits.stream_buffer_bytes_max
@@ -188,41 +208,121 @@ class _Intake:
                     await self._budget.given_back()
                 self._received(await receive())
         finally:
-            self._done = True
+            if not self._done:
+                self._done = True
+                self._offer()
+
+    def _offer(self) -> None:
+        """See to it that what came is taken, in the cheapest way."""
+        if self._error is not None or self._needs_thread or self._is_on_thread:
+            # The task of `_take_all` looks for it.
+            return
+        if not self._chunks:
             self._changed.set()
+        elif self._reader.inflates or self._bytes > self._ingestor.limits.at_once_bytes_max:
+            self._gathering.remove(self)
+            self.use_thread()
+        else:
+            self._gathering.add(self, self._bytes, is_awaited=self._done)
 
     async def _take_all(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            done = self._done
-            chunks, self._chunks, self._bytes = self._chunks, [], 0
-            self._room.set()
-            if chunks:
-                frames_bytes = sum(map(len, chunks))
-                refusal = None
-                if self._reader.inflates or not self._ingestor.takes_at_once(frames_bytes):
-                    refusal = await loop.run_in_executor(self._threads, self._take, chunks)
-                elif (frames := self._feed(chunks)) is not None:
-                    try:
-                        refusal = self._taken(self._ingestor.take(frames, at_once=True))
-                    except NotAtOnceError:
-                        taken = await loop.run_in_executor(
-                            self._threads, self._ingestor.take, frames
-                        )
-                        refusal = self._taken(taken)
-                self._hold(-frames_bytes)
-                if refusal is not None:
-                    raise _StreamRefusedError(GrpcCode.INVALID_ARGUMENT, refusal.reason)
-                self._hold_unfinished()
-            if done:
-                self._finish()
-                return
+        """Take what is not gathered, and return when nothing more will come."""
+        try:
+            is_all_taken = False
+            while not is_all_taken:
+                await self._changed.wait()
+                self._changed.clear()
+                while self._needs_thread:
+                    await self._take_on_thread()
+                is_all_taken = self._is_all_taken()
+        except Exception as error:
+            self._error = error
+            raise
 
-    def _hold(self, count: int) -> None:
-        self._held += count
-        self._budget.take(count)
+    def _is_all_taken(self) -> bool:
+        if self._error is not None:
+            raise self._error
+        if not self._done or self._chunks:
+            return False
+        try:
+            self._reader.finish()
+        except FrameError as error:
+            raise _frame_refused(error) from None
+        return True
+
+    async def _take_on_thread(self) -> None:
+        payload, self._payload = self._payload, b""
+        chunks = self._unwait()
+        self._needs_thread, self._is_on_thread = False, True
+        refusal = await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._take, payload, chunks
+        )
+        self._is_on_thread = False
+        self._hold(self._bytes)
+        if refusal is not None:
+            raise _refused(refusal)
+        self._hold_unfinished()
+        if self._chunks:
+            self._offer()
+
+    def _unwait(self) -> list[bytes]:
+        chunks, self._chunks, self._bytes = self._chunks, [], 0
+        self._room.set()
+        return chunks
+
+    # What gathering calls
+
+    def cut(self) -> bytes:
+        """Give whole frames of what was received; see `Gathered`."""
+        chunks = self._unwait()
+        payload = b""
+        try:
+            payload = self._reader.cut(*chunks)
+            self._hold_unfinished()
+        except FrameError as error:
+            self.failed(_frame_refused(error))
+        except _StreamRefusedError as error:
+            # What is whole is taken all the same.
+            self.failed(error)
+        self._hold(0)
+        if self._done and not payload:
+            self._changed.set()
+        return payload
+
+    def taken(self, durable: Future[int] | None) -> bool:
+        """Note that what was cut will be durable; see `Gathered`."""
+        self._remember(durable)
+        if self._done and durable is None:
+            self._changed.set()
+        return self._done and durable is not None
+
+    def landed(self) -> None:
+        """Note that it is; see `Gathered`."""
+        self._changed.set()
+
+    def refused(self, refusal: RejectedMessage) -> None:
+        """Note that a message ends the stream; see `Gathered`."""
+        self.failed(_refused(refusal))
+
+    def failed(self, error: Exception) -> None:
+        """Note that the stream can't go on; see `Gathered`."""
+        if self._error is None:
+            self._error = error
+        self._changed.set()
+
+    def use_thread(self, payload: bytes = b"") -> None:
+        """Note that a thread has to take it; see `Gathered`."""
+        self._payload = payload
+        self._hold(self._bytes + len(payload))
+        self._needs_thread = True
+        self._changed.set()
+
+    # Limits, and what a thread does
+
+    def _hold(self, held: int) -> None:
+        """Count the bytes that this stream holds now."""
+        self._budget.take(held - self._held)
+        self._held = held
 
     def _hold_unfinished(self) -> None:
         """Count what the reader keeps; it can't go through by waiting, so too much is refused."""
@@ -237,9 +337,11 @@ class _Intake:
                 " messages",
             )
 
-    def _take(self, chunks: list[bytes]) -> RejectedMessage | None:
+    def _take(self, payload: bytes, chunks: list[bytes]) -> RejectedMessage | None:
         """Decode and append, on a thread of the pool; one call at a time for a stream."""
         refusal = None
+        if payload:
+            refusal = self._taken(self._ingestor.take(Frames.from_payload(payload)))
         while refusal is None and (frames := self._feed(chunks)) is not None:
             refusal = self._taken(self._ingestor.take(frames))
             if not self._reader.inflates:
@@ -249,6 +351,8 @@ class _Intake:
         return refusal
 
     def _feed(self, chunks: list[bytes]) -> Frames | None:
+        if not chunks and not self._reader.inflates:
+            return None
         try:
             return self._reader.feed(*chunks)
         except FrameError as error:
@@ -256,16 +360,17 @@ class _Intake:
 
     def _taken(self, taken: Taken) -> RejectedMessage | None:
         """Remember what has to become durable; return what ends the stream."""
-        self._durable = [one for one in self._durable if not one.done() or one.exception()]
-        if taken.durable is not None:
-            self._durable.append(taken.durable)
+        self._remember(taken.durable)
         return taken.refusal
 
-    def _finish(self) -> None:
-        try:
-            self._reader.finish()
-        except FrameError as error:
-            raise _frame_refused(error) from None
+    def _remember(self, durable: Future[int] | None) -> None:
+        self._durable = [one for one in self._durable if not one.done() or one.exception()]
+        if durable is not None:
+            self._durable.append(durable)
+
+
+def _refused(refusal: RejectedMessage) -> _StreamRefusedError:
+    return _StreamRefusedError(GrpcCode.INVALID_ARGUMENT, refusal.reason)
 
 
 def _frame_refused(error: FrameError) -> _StreamRefusedError:
