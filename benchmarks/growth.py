@@ -52,7 +52,8 @@ def _cost(size: Size) -> Section:
         (f"cost a value, {size.flows[-1]:,} flows / one", per_flow),
         ("cost a value, last / first part of a growing lake", per_part),
     ):
-        cost.figures[name] = costs[-1] / costs[0]
+        # So little work that the clock did not tick costs nothing, and tells nothing.
+        cost.figures[name] = costs[-1] / costs[0] if costs[0] else math.nan
     cost.show()
     return cost
 

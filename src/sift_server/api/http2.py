@@ -3,6 +3,9 @@
 `h2` judges the protocol; `BodySieve` takes bodies, and requests like those before, past it. A body
 byte is acknowledged when the app takes it, so that a slow call slows its own sender only. A call
 that is answered before its sender was done is reset, so that the sender stops.
+
+Everything here runs on the event loop of the connection. What a connection receives is dealt with
+in one go, without a task; each call is a task.
 """
 
 from __future__ import annotations
