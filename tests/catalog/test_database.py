@@ -26,6 +26,7 @@ from sift_server.catalog.assets import ASSET_FIELDS
 from sift_server.catalog.database import Database
 from sift_server.catalog.filters import where
 from sift_server.catalog.runs import RUN_FIELDS
+from sift_server.catalog.tables import SCHEMA_VERSION
 from sift_server.errors import AlreadyExistsError, ResourceExhaustedError
 from support.catalogs import flow_of, open_catalog
 
@@ -70,12 +71,14 @@ def test_sqlite_is_durable_and_keeps_references(tmp_path):
                     assert connection.execute(text(f"PRAGMA {pragma}")).scalar() == expected
 
 
-def test_tables_of_another_version_are_refused(tmp_path):
+def test_tables_of_a_later_version_are_refused(tmp_path):
     """The message names both versions and says what to do; nothing is changed."""
     path = tmp_path / "catalog.sqlite"
     with closing(Database.open(path)) as database, database.write() as connection:
         connection.execute(update(tables.schema_version).values(version=99))
-    with pytest.raises(CatalogSchemaError, match=r"version 99, this server knows version 1;"):
+    with pytest.raises(
+        CatalogSchemaError, match=rf"version 99, this server knows version {SCHEMA_VERSION};"
+    ):
         Database.open(path)
 
 
@@ -91,14 +94,14 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path):
 
         def change_and_fail() -> None:
             with database.write() as connection:
-                connection.execute(update(tables.schema_version).values(version=2))
+                connection.execute(update(tables.schema_version).values(version=SCHEMA_VERSION + 1))
                 connection.execute(insert(tables.schema_version).values(version=None))
 
         with pytest.raises(IntegrityError):
             change_and_fail()
         with database.read() as connection:
             version = connection.execute(text("SELECT version FROM schema_version")).scalar()
-    assert version == tables.SCHEMA_VERSION
+    assert version == SCHEMA_VERSION
 
 
 def test_a_reader_sees_one_state(tmp_path):
@@ -106,12 +109,12 @@ def test_a_reader_sees_one_state(tmp_path):
     with closing(Database.open(tmp_path / "catalog.sqlite")) as database:
         query = text("SELECT version FROM schema_version")
         with database.read() as reader:
-            assert reader.execute(query).scalar() == 1
+            assert reader.execute(query).scalar() == SCHEMA_VERSION
             with database.write() as writer:
-                writer.execute(update(tables.schema_version).values(version=2))
-            assert reader.execute(query).scalar() == 1
+                writer.execute(update(tables.schema_version).values(version=SCHEMA_VERSION + 1))
+            assert reader.execute(query).scalar() == SCHEMA_VERSION
         with database.read() as reader:
-            assert reader.execute(query).scalar() == 2
+            assert reader.execute(query).scalar() == SCHEMA_VERSION + 1
 
 
 KILLED = """

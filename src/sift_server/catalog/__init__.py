@@ -107,7 +107,8 @@ class Catalog:
         """Open the catalog at the path of a SQLite file, or at a database URL of SQLAlchemy.
 
         Raises:
-            CatalogSchemaError: It was written by another version of the server.
+            CatalogSchemaError: It was written by a later version of the server, or one of an older
+                version can't be changed.
         """
         return cls(Database.open(address))
 

@@ -6,14 +6,17 @@ one state of the database for as long as they read, and never wait for writers.
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy import URL, create_engine, event, insert, inspect, make_url, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from sift_server.catalog import patterns, tables
+from sift_server.catalog.migrations import STEPS, migrate
 from sift_server.errors import ResourceExhaustedError
 
 if TYPE_CHECKING:
@@ -35,8 +38,11 @@ WRITE_WAIT_MS = 30_000
 """How long a thread waits for other threads that write."""
 
 
+_logger = logging.getLogger(__name__)
+
+
 class CatalogSchemaError(RuntimeError):
-    """The database holds tables of another version of the server."""
+    """The database holds tables of a version that this server can't use."""
 
 
 class Database:
@@ -61,13 +67,16 @@ class Database:
 
     @classmethod
     def open(cls, address: str | Path) -> Database:
-        """Open the database at a path or URL, and make the tables if there are none.
+        """Open the database at a path or URL, and bring its tables to this version.
+
+        An empty database gets them. Those of an older version are changed in one transaction: all
+        of it, or nothing.
 
         Args:
             address: The path of a SQLite file, or a database URL of SQLAlchemy.
 
         Raises:
-            CatalogSchemaError: The tables are of another version.
+            CatalogSchemaError: The tables are of a later version, or can't be changed.
             sqlalchemy.exc.OperationalError: The database can't be opened.
         """
         database = cls(_engine(_url(address)))
@@ -112,13 +121,35 @@ class Database:
                 connection.execute(
                     insert(tables.schema_version).values(version=tables.SCHEMA_VERSION)
                 )
-            version = connection.execute(select(tables.schema_version.c.version)).scalar_one()
-        if version != tables.SCHEMA_VERSION:
-            raise CatalogSchemaError(
-                f"the catalog at {self._engine.url.render_as_string()} has tables of version"
-                f" {version}, this server knows version {tables.SCHEMA_VERSION}; start the"
-                " version of the server that wrote it, or serve another folder"
+            # Another server that opens the database now waits here, where that is possible.
+            query = select(tables.schema_version.c.version).with_for_update()
+            version: int = connection.execute(query).scalar_one()
+            if version not in range(1, tables.SCHEMA_VERSION + 1):
+                raise CatalogSchemaError(
+                    f"{self._where} has tables of version {version}, this server knows version"
+                    f" {tables.SCHEMA_VERSION}; start the version of the server that wrote it, or"
+                    " serve another folder"
+                )
+            if version < tables.SCHEMA_VERSION:
+                self._bring_up(connection, version)
+        if version < tables.SCHEMA_VERSION:
+            _logger.info(
+                "%s was brought from version %d to %d", self._where, version, tables.SCHEMA_VERSION
             )
+
+    def _bring_up(self, connection: Connection, version: int) -> None:
+        try:
+            migrate(connection, version, STEPS)
+            connection.execute(update(tables.schema_version).values(version=tables.SCHEMA_VERSION))
+        except SQLAlchemyError as error:
+            raise CatalogSchemaError(
+                f"{self._where} could not be brought from version {version} to"
+                f" {tables.SCHEMA_VERSION}, and is as it was: {error}"
+            ) from error
+
+    @property
+    def _where(self) -> str:
+        return f"the catalog at {self._engine.url.render_as_string()}"
 
 
 def _url(address: str | Path) -> URL:

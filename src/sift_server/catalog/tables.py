@@ -24,8 +24,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
-"""Version of the tables below. Raise it with every change to them."""
+SCHEMA_VERSION = 2
+"""Version of the tables below. Raised with every change to them; `migrations` has the way there."""
 
 metadata = MetaData()
 
@@ -167,5 +167,30 @@ error_queue = Table(
     Column("ingestion_config_id", Text, nullable=False),
     Column("flow_name", Text, nullable=False),
     Column("received_ns", BigInteger, nullable=False),
+    Column("asset_name", Text, nullable=False, server_default=""),
+    Column("channel_name", Text, nullable=False, server_default=""),
+    Column("cause", Text, nullable=False, server_default=""),
+    # What the message itself says; NULL where that can't be read, or is out of range.
+    Column("timestamp_ns", BigInteger),
+    # What the entry counts as towards the limit of the queue.
+    Column("size_bytes", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("position", "message_index"),
+    Index("error_queue_by_asset", "asset_name", "received_ns", "timestamp_ns"),
+)
+
+# What is in the queue, and what had to leave it since the first message. One row, or none yet.
+error_queue_totals = Table(
+    "error_queue_totals",
+    metadata,
+    Column("only_row", Integer, primary_key=True, autoincrement=False),
+    Column("kept_messages", BigInteger, nullable=False),
+    Column("kept_bytes", BigInteger, nullable=False),
+    Column("dropped_messages", BigInteger, nullable=False),
+    Column("dropped_bytes", BigInteger, nullable=False),
+    # When the first and the last of them had come.
+    Column("dropped_first_ns", BigInteger),
+    Column("dropped_last_ns", BigInteger),
+    # The last of them: a replay of the log brings none back that comes before it.
+    Column("dropped_position", BigInteger),
+    Column("dropped_index", BigInteger),
 )
