@@ -6,6 +6,7 @@ DIR/
     lock              held by the process that serves the folder; its pid is in it
     api_key           the key that callers must send, mode 0600
     catalog.sqlite    assets, ingestion configs, channels, runs, rules, the error queue
+    keys              idempotency keys of batches that were acknowledged, the last 65,536
     log/              the ingest log: what was acknowledged and is not in the table yet
     lake/             the Delta table of points
 ```
@@ -42,6 +43,7 @@ class DataDirectory:
         self._lock = lock
         self.api_key_path = path / "api_key"
         self.catalog_path = path / "catalog.sqlite"
+        self.keys_path = path / "keys"
         self.log_path = path / "log"
         self.lake_path = path / "lake"
 

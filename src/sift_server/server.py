@@ -16,7 +16,14 @@ from sift_server.api.services import services
 from sift_server.api_key import load_or_create_api_key
 from sift_server.catalog import Catalog
 from sift_server.data_dir import DataDirectory
-from sift_server.ingest import FlowDirectory, Flusher, IngestLimits, Ingestor, PendingRejects
+from sift_server.ingest import (
+    AcknowledgedKeys,
+    FlowDirectory,
+    Flusher,
+    IngestLimits,
+    Ingestor,
+    PendingRejects,
+)
 from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
 from sift_server.query import PointReader
@@ -118,8 +125,11 @@ class Server:
 
         rejects = PendingRejects(catalog.error_queue.add)
         flows = FlowDirectory(catalog.ingestion_configs.flow)
-        ingestor = Ingestor(log, flows, store, rejects, time.time_ns, self._settings.ingest_limits)
-        flusher = Flusher(log, store, rejects)
+        keys = AcknowledgedKeys.open(folder.keys_path)
+        ingestor = Ingestor(
+            log, flows, store, rejects, time.time_ns, self._settings.ingest_limits, keys
+        )
+        flusher = Flusher(log, store, rejects, keys)
         decode.warm_up()
         lake.warm_up()
         ingestor.replay(log.replay(store.committed_position))

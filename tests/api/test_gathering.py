@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
+import uuid
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from sift_server.api.gathering import MANY_WAIT_MS, OPEN_WAIT_MS
 from sift_server.api.ingest_stream import IngestStream
-from sift_server.ingest import IngestLimits, Taken
+from sift_server.ingest import AcknowledgedKeys, IngestLimits, Taken
 from sift_server.log import LogFailedError
 from sift_wire.decode import NotAtOnceError, RejectedMessage
 from sift_wire.messages import frame
@@ -28,6 +29,8 @@ class Ingestor:
         self.limits = IngestLimits()
         self.records: list[list[bytes]] = []
         self.at_once: list[bool] = []
+        self.keys: Any = AcknowledgedKeys()
+        self.carried: list[Any] = []
         self.has_room = True
         self.lands_at_once = True
         self.on_the_way: list[Future[int]] = []
@@ -36,7 +39,7 @@ class Ingestor:
     def takes_at_once(self, _: int) -> bool:
         return self.has_room
 
-    def take(self, frames: Any, *, at_once: bool = False) -> Taken:
+    def take(self, frames: Any, *, at_once: bool = False, keys: Any = ()) -> Taken:
         messages = [frames.message(index) for index in range(len(frames))]
         if at_once and UNKNOWN in messages:
             raise NotAtOnceError
@@ -48,6 +51,8 @@ class Ingestor:
             refusal = RejectedMessage(index, "", "", "it does not fit", ends_stream=True)
             messages = messages[:index]
         self.at_once.append(at_once)
+        self.carried.append(keys)
+        self.keys.add(keys)
         if not messages:
             return Taken(None, refusal)
         self.records.append(messages)
@@ -62,14 +67,21 @@ class Call:
     """A call of the ingest stream whose client sends what a test says."""
 
     def __init__(
-        self, stream: IngestStream, *chunks: bytes, is_open: bool = False, client: int = 0
+        self,
+        stream: IngestStream,
+        *chunks: bytes,
+        is_open: bool = False,
+        client: int = 0,
+        key: str | None = None,
     ) -> None:
+        headers = [] if key is None else [(b"sift-idempotency-key", key.encode())]
         self._chunks = deque(chunks)
         self._is_open = is_open
+        self._is_gone = False
         self._sent = asyncio.Event()
         self.answer: dict[bytes, bytes] | None = None
         self.task = asyncio.ensure_future(
-            stream({"headers": [], "client": ("host", client)}, self._receive, self._answered)
+            stream({"headers": headers, "client": ("host", client)}, self._receive, self._answered)
         )
 
     def send(self, chunk: bytes) -> None:
@@ -80,15 +92,21 @@ class Call:
         self._is_open = False
         self._sent.set()
 
+    def leave(self) -> None:
+        self._is_gone = True
+        self._sent.set()
+
     async def status(self) -> bytes:
         await asyncio.wait_for(self.task, 10)
         assert self.answer is not None
         return self.answer[b"grpc-status"]
 
     async def _receive(self) -> dict[str, Any]:
-        while self._is_open and not self._chunks:
+        while self._is_open and not self._chunks and not self._is_gone:
             self._sent.clear()
             await self._sent.wait()
+        if self._is_gone and not self._chunks:
+            return {"type": "http.disconnect"}
         body = self._chunks.popleft() if self._chunks else b""
         is_last = not self._is_open and not self._chunks
         return {"type": "http.request", "body": body, "more_body": not is_last}
@@ -165,6 +183,41 @@ def test_a_flow_that_is_not_remembered_goes_to_a_thread(ingestor: Ingestor):
     with_stream(ingestor, story)
     assert sorted(ingestor.records) == [[b"a"], [UNKNOWN, b"x"], [b"b"]]
     assert sorted(ingestor.at_once) == [False, True, True]
+
+
+def test_keys_go_with_what_is_gathered(ingestor: Ingestor):
+    """Of streams that are whole in one record; others' are remembered when they are durable."""
+    keys = [str(uuid.uuid4()) for _ in range(3)]
+
+    async def story(stream: IngestStream) -> None:
+        calls = [Call(stream, frame(b"a"), key=key) for key in keys[:2]]
+        calls.append(Call(stream, frame(b"b"), key=keys[2], is_open=True))
+        await asyncio.sleep(0.1)
+        calls[2].send(frame(b"c"))
+        calls[2].end()
+        assert [await call.status() for call in calls] == [b"0"] * 3
+        again = Call(stream, frame(b"d"), key=keys[2])
+        assert await again.status() == b"0"
+
+    with_stream(ingestor, story)
+    assert ingestor.records == [[b"a", b"a", b"b"], [b"c"]]
+    assert ingestor.carried == [[uuid.UUID(key).bytes for key in keys[:2]], []]
+    assert ingestor.keys.take_riding() == [uuid.UUID(keys[2]).bytes]
+
+
+def test_a_client_that_leaves_has_no_key(ingestor: Ingestor):
+    """What it sent is taken, and its retry is as well."""
+    key = str(uuid.uuid4())
+
+    async def story(stream: IngestStream) -> None:
+        call = Call(stream, frame(b"a"), key=key, is_open=True)
+        call.leave()
+        await asyncio.wait_for(call.task, 10)
+        assert await Call(stream, frame(b"a"), frame(b"b"), key=key).status() == b"0"
+
+    with_stream(ingestor, story)
+    messages = [message for record in ingestor.records for message in record]
+    assert messages[-2:] == [b"a", b"b"]
 
 
 def test_a_full_server_lets_streams_wait_on_threads(ingestor: Ingestor):

@@ -28,7 +28,7 @@ class BusyIngestor:
     def takes_at_once(self, _: int) -> bool:
         return False
 
-    def take(self, frames, *, at_once: bool = False) -> Taken:
+    def take(self, frames, *, at_once: bool = False, keys=()) -> Taken:
         self.gate.wait()
         with self._lock:
             self.messages += len(frames)

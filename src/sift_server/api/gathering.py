@@ -50,6 +50,10 @@ class Gathered(Protocol):
         """Give the whole frames of what was received; may be none."""
         ...
 
+    def cut_keys(self) -> Sequence[bytes]:
+        """Give the idempotency key of the stream, if `cut` gave all of it."""
+        ...
+
     def taken(self, durable: Future[int] | None) -> bool:
         """Note that what was cut is on its way to the disk; says whether to call `landed`."""
         ...
@@ -152,7 +156,8 @@ class Gathering:
         while parts:
             frames = Frames.from_payload(b"".join(payload for _, payload in parts))
             try:
-                taken = self._ingestor.take(frames, at_once=True)
+                keys = [key for stream, _ in parts for key in stream.cut_keys()]
+                taken = self._ingestor.take(frames, at_once=True, keys=keys)
             except NotAtOnceError:
                 if len(parts) == 1:
                     (stream, payload) = parts[0]

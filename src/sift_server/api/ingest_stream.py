@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 from sift.ingest.v1 import ingest_pb2
 from sift_server.api.gathering import Gathering
 from sift_server.api.grpc_status import GrpcCode, send_grpc_error, send_grpc_response
+from sift_server.ingest.acknowledged import parse_key
 from sift_server.log import LogFailedError
 from sift_wire.frames import FrameError, FrameReader, Frames, FrameTooLargeError, gunzip
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from concurrent.futures import Executor, Future
 
     from sift_server.ingest import Ingestor, Taken
     from sift_wire.decode import RejectedMessage
+
+IDEMPOTENCY_KEY_HEADER = b"sift-idempotency-key"
+"""Names a batch, with a UUID: a retry of one that was acknowledged is not taken again."""
 
 _OK = ingest_pb2.IngestWithConfigDataStreamResponse().SerializeToString()
 
@@ -55,16 +59,19 @@ class IngestStream:
     ) -> None:
         """Answer one call."""
         try:
-            reader = self._reader(dict(scope["headers"]))
-            await _Intake(
-                self._ingestor,
-                self._threads,
-                self._gathering,
-                reader,
-                self._budget,
-                self._unfinished,
-                scope.get("client"),
-            ).run(receive)
+            headers = dict(scope["headers"])
+            key = _key_of(headers)
+            if key is None or key not in self._ingestor.keys:
+                await _Intake(
+                    self._ingestor,
+                    self._threads,
+                    self._gathering,
+                    self._reader(headers),
+                    self._budget,
+                    self._unfinished,
+                    scope.get("client"),
+                    key,
+                ).run(receive)
         except _StreamRefusedError as refused:
             await send_grpc_error(send, refused.code, str(refused))
         except _ClientGoneError:
@@ -86,6 +93,20 @@ class IngestStream:
         limit = self._ingestor.limits.message_bytes_max
         inflate = (lambda data: gunzip(data, limit)) if encoding == "gzip" else None
         return FrameReader(limit, inflate)
+
+
+def _key_of(headers: dict[bytes, bytes]) -> bytes | None:
+    text = headers.get(IDEMPOTENCY_KEY_HEADER)
+    if text is None:
+        return None
+    key = parse_key(text.decode("latin-1"))
+    if key is None:
+        raise _StreamRefusedError(
+            GrpcCode.INVALID_ARGUMENT,
+            f"the metadata {IDEMPOTENCY_KEY_HEADER.decode()!r} must be a UUID, a new one for each"
+            " batch",
+        )
+    return key
 
 
 class _ClientGoneError(Exception):
@@ -135,6 +156,7 @@ class _Intake:
         budget: _Budget,
         unfinished: _Budget,
         client: object,
+        key: bytes | None,
     ) -> None:
         self._ingestor = ingestor
         self._threads = threads
@@ -145,6 +167,7 @@ class _Intake:
         self._unfinished = unfinished
         self._unfinished_held = 0
         self.client = client
+        self._key = key
         self._chunks: list[bytes] = []
         self._bytes = 0
         self._payload = b""
@@ -152,11 +175,14 @@ class _Intake:
         self._needs_thread = False
         self._is_on_thread = False
         self._done = False
+        self._is_complete = False
+        """Whether all of it came; the client may also have left."""
         self._error: Exception | None = None
         """Why nothing more of the stream is taken."""
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._durable: list[Future[int]] = []
+        self._n_records = 0
 
     async def run(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         """Take the stream to its end, and wait until everything of it is durable."""
@@ -176,6 +202,9 @@ class _Intake:
                 durable.result()
             else:
                 await asyncio.wrap_future(durable)
+        if self._key is not None and self._n_records and self._key not in self._ingestor.keys:
+            # Only now is it known that all records of the stream are durable.
+            self._ingestor.keys.add_riding(self._key)
 
     async def _take_while_receiving(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         receiving = asyncio.create_task(self._receive(receive))
@@ -194,7 +223,7 @@ class _Intake:
             self._chunks.append(body)
             self._bytes += len(body)
             self._hold(self._held + len(body))
-        self._done = not event.get("more_body", False)
+        self._done = self._is_complete = not event.get("more_body", False)
         self._offer()
 
     async def _receive(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
@@ -289,6 +318,20 @@ class _Intake:
             self._changed.set()
         return payload
 
+    def cut_keys(self) -> Sequence[bytes]:
+        """Give the key of the stream, if `cut` gave all of it; see `Gathered`.
+
+        On a thread too: chunks that come meanwhile are there before the stream is complete.
+        """
+        is_whole = (
+            self._is_complete
+            and not self._n_records
+            and not self._chunks
+            and not self._reader.unfinished_bytes
+            and self._error is None
+        )
+        return (self._key,) if is_whole and self._key is not None else ()
+
     def taken(self, durable: Future[int] | None) -> bool:
         """Note that what was cut will be durable; see `Gathered`."""
         self._remember(durable)
@@ -341,9 +384,10 @@ class _Intake:
         """Decode and append, on a thread of the pool; one call at a time for a stream."""
         refusal = None
         if payload:
-            refusal = self._taken(self._ingestor.take(Frames.from_payload(payload)))
+            keys = () if chunks else self.cut_keys()
+            refusal = self._taken(self._ingestor.take(Frames.from_payload(payload), keys=keys))
         while refusal is None and (frames := self._feed(chunks)) is not None:
-            refusal = self._taken(self._ingestor.take(frames))
+            refusal = self._taken(self._ingestor.take(frames, keys=self.cut_keys()))
             if not self._reader.inflates:
                 break
             # Not all may have been inflated.
@@ -367,6 +411,7 @@ class _Intake:
         self._durable = [one for one in self._durable if not one.done() or one.exception()]
         if durable is not None:
             self._durable.append(durable)
+            self._n_records += 1
 
 
 def _refused(refusal: RejectedMessage) -> _StreamRefusedError:

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sift_server.ingest.acknowledged import AcknowledgedKeys
     from sift_server.ingest.rejects import PendingRejects
     from sift_server.lake import PointStore
     from sift_server.log import IngestLog
@@ -23,14 +24,22 @@ _logger = logging.getLogger(__name__)
 class Flusher:
     """Persists rejected messages, flushes the hot columns, and lets the log forget, in that order.
 
-    What the log forgets is therefore always in the error queue or in the table. A flush that fails
+    What the log forgets is therefore always in the error queue or in the table, and the keys of
+    batches in their file. A flush that fails
     is tried again; meanwhile the hot columns fill, and streams wait.
     """
 
-    def __init__(self, log: IngestLog, store: PointStore, rejects: PendingRejects) -> None:
+    def __init__(
+        self,
+        log: IngestLog,
+        store: PointStore,
+        rejects: PendingRejects,
+        keys: AcknowledgedKeys,
+    ) -> None:
         self._ingest_log = log
         self._store = store
         self._rejects = rejects
+        self._keys = keys
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sift-flusher", daemon=True)
 
@@ -48,11 +57,16 @@ class Flusher:
         if self._thread.ident is not None:
             self._thread.join()
         self.flush()
+        self._keys.persist()
 
     def flush(self) -> None:
         """Move everything published so far into the table, and shorten the log."""
-        self._store.flush(before_commit=self._rejects.persist)
+        self._store.flush(before_commit=self._persist)
         self._ingest_log.discard(self._store.committed_position)
+
+    def _persist(self) -> None:
+        self._rejects.persist()
+        self._keys.persist()
 
     def _run(self) -> None:
         wait_ms = POLL_INTERVAL_MS

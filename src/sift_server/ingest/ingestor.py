@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sift_server.catalog import RejectedEntry
+from sift_server.ingest.acknowledged import (
+    KEYS_PER_RECORD_MAX,
+    AcknowledgedKeys,
+    read_payload,
+    record_payload,
+)
 from sift_wire.decode import RejectedMessage, decode
 from sift_wire.frames import Frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
     from sift_server.ingest.flows import FlowDirectory
@@ -69,6 +75,7 @@ class Ingestor:
         rejects: PendingRejects,
         received_ns: Callable[[], int],
         limits: IngestLimits | None = None,
+        keys: AcknowledgedKeys | None = None,
     ) -> None:
         """Take the rooms behind, and `received_ns`, the clock: nanoseconds since 1970 in UTC."""
         self._log = log
@@ -77,6 +84,7 @@ class Ingestor:
         self._rejects = rejects
         self._received_ns = received_ns
         self.limits = limits or IngestLimits()
+        self.keys = keys or AcknowledgedKeys()
 
     def takes_at_once(self, frames_bytes: int) -> bool:
         """Whether `take` would not have to wait now, and would be done in no time."""
@@ -87,8 +95,8 @@ class Ingestor:
             and not self._rejects.is_full
         )
 
-    def take(self, frames: Frames, *, at_once: bool = False) -> Taken:
-        """Take the messages of one stream, in order.
+    def take(self, frames: Frames, *, at_once: bool = False, keys: Sequence[bytes] = ()) -> Taken:
+        """Take messages: of one stream, or of several, one behind the other.
 
         Blocks while the server is full: hot columns, error queue or log at their limit.
 
@@ -96,6 +104,8 @@ class Ingestor:
             frames: The messages.
             at_once: Whether to take them only if that needs neither waiting nor the catalog; ask
                 `takes_at_once` before.
+            keys: Idempotency keys of streams of which these are all messages. They become durable
+                with them, if no message is refused and there are not too many.
 
         Raises:
             LogFailedError: The log can't take any more; nothing of these frames is acknowledged.
@@ -112,13 +122,18 @@ class Ingestor:
         if not len(frames):
             return Taken(None, refusal)
         received_ns = self._received_ns()
+        carried = list(keys[:KEYS_PER_RECORD_MAX]) if refusal is None else []
+        carried += self.keys.take_riding(KEYS_PER_RECORD_MAX - len(carried))
 
         def publish(position: int) -> None:
+            if carried:
+                self.keys.add(carried)
             if rejected:
                 self._rejects.add(_entries(position, frames, rejected, received_ns))
             self._store.publish(position, decoded.blocks)
 
-        return Taken(self._log.append(frames.payload(), publish), refusal)
+        payload = record_payload(frames.payload(), carried)
+        return Taken(self._log.append(payload, publish), refusal)
 
     def replay(self, records: Iterable[LogRecord]) -> int:
         """Publish what the log holds and the table does not; returns the number of records.
@@ -128,7 +143,9 @@ class Ingestor:
         """
         count = 0
         for count, record in enumerate(records, 1):  # noqa: B007
-            frames = Frames.from_payload(record.payload)
+            payload, keys = read_payload(record.payload)
+            self.keys.add(keys)
+            frames = Frames.from_payload(payload)
             received_ns = self._received_ns()
             first = 0
             while first < len(frames):
@@ -143,6 +160,7 @@ class Ingestor:
                 self._store.publish(record.position, decoded.blocks)
             if self._store.is_full:
                 self._rejects.persist()
+                self.keys.persist()
                 self._store.flush()
         return count
 
