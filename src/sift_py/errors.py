@@ -6,7 +6,8 @@ SiftError
 │   ├── TelemetryConfigValidationError    a telemetry config contradicts itself
 │   ├── YamlConfigError                   a YAML file is not a telemetry config
 │   ├── RuleConfigError (ValueError)      a rule's expression or action can't be used
-│   └── ChannelUriError (ValueError)      a channel's URI, use_ssl, key or metadata makes no sense
+│   ├── ChannelUriError (ValueError)      a channel's URI, use_ssl, key or metadata makes no sense
+│   └── RetryPolicyError (ValueError)     a limit of a retry policy makes no sense
 ├── IngestionValidationError (ValueError)  data or a flow does not fit the ingestion config
 ├── IngestionServiceManagerError (KeyError) no ingestion service of that name
 ├── RulesRejectedError                  the server refused the rules
@@ -22,9 +23,12 @@ Errors of calls other than the ingest stream are `grpc.RpcError`, as gRPC raises
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "ChannelUriError",
@@ -33,6 +37,7 @@ __all__ = [
     "IngestionStreamError",
     "IngestionValidationError",
     "MissingExtraError",
+    "RetryPolicyError",
     "RuleConfigError",
     "RulesRejectedError",
     "ServiceClosedError",
@@ -81,6 +86,10 @@ class ChannelUriError(SiftConfigError, ValueError):
     """A `SiftChannelConfig` can't be used: its URI, `use_ssl`, `apikey` or `metadata`."""
 
 
+class RetryPolicyError(SiftConfigError, ValueError):
+    """A limit of a `RetryPolicy` makes no sense."""
+
+
 class IngestionValidationError(SiftError, ValueError):
     """Data, a flow or a rule does not fit the ingestion config that it is for."""
 
@@ -117,14 +126,20 @@ class IngestionStreamError(SiftError, grpc.RpcError):
         ```
     """
 
-    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        details: str,
+        trailing_metadata: Sequence[tuple[str, str | bytes]] = (),
+    ) -> None:
         super().__init__(f"{code.name}: {details}")
         self._code = code
         self._details = details
+        self._trailing_metadata = tuple(trailing_metadata)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[grpc.StatusCode, str]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
         # An exception is copied and pickled by its one message, unless told otherwise.
-        return type(self), (self._code, self._details)
+        return type(self), (self._code, self._details, self._trailing_metadata)
 
     def code(self) -> grpc.StatusCode:
         """The gRPC status."""
@@ -138,9 +153,9 @@ class IngestionStreamError(SiftError, grpc.RpcError):
         """Nothing: for programs that ask every error of a call."""
         return ()
 
-    def trailing_metadata(self) -> tuple[()]:
-        """Nothing: for programs that ask every error of a call."""
-        return ()
+    def trailing_metadata(self) -> Any:  # noqa: ANN401 - a private type of gRPC's
+        """The details of the status (`grpc-status-details-bin`), if the server gave some."""
+        return self._trailing_metadata
 
     def debug_error_string(self) -> str:
         """The same as the message."""

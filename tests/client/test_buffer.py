@@ -25,8 +25,8 @@ INTERVAL_S = 0.02
 
 @pytest.fixture
 def service(server, channel):
-    """A service, with the calls of its construction forgotten."""
-    service = IngestionService(channel, telemetry_config())
+    """A service that tries nothing again, with the calls of its construction forgotten."""
+    service = IngestionService(channel, telemetry_config(), retry_policy=None)
     server.calls.clear()
     return service
 

@@ -20,6 +20,7 @@ PUBLIC = {
     "IngestionStreamError",
     "IngestionValidationError",
     "MissingExtraError",
+    "RetryPolicyError",
     "RuleConfigError",
     "RulesRejectedError",
     "ServiceClosedError",

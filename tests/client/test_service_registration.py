@@ -175,7 +175,7 @@ def test_a_key_that_may_not_read_assets_may_ingest(server, channel, code):
 def test_errors_of_calls_reach_the_user(server, channel):
     """Whatever the server says, as gRPC raises it."""
     for method in ("ListIngestionConfigs", "CreateIngestionConfig"):
-        server.fail(method, grpc.StatusCode.RESOURCE_EXHAUSTED, "come back later")
+        server.fail(method, grpc.StatusCode.INTERNAL, "come back later")
         with pytest.raises(grpc.RpcError, match="come back later"):
             IngestionService(channel, telemetry_config())
     IngestionService(channel, telemetry_config())
@@ -334,7 +334,7 @@ class TestFlowsOnTheFly:
     def test_other_errors_reach_the_user(self, server, channel):
         """The flow is not known then."""
         service = IngestionService(channel, telemetry_config())
-        server.fail("CreateIngestionConfigFlows", grpc.StatusCode.UNAVAILABLE)
+        server.fail("CreateIngestionConfigFlows", grpc.StatusCode.INTERNAL)
         with pytest.raises(grpc.RpcError):
             service.create_flow(EXTRA)
         assert "extra" not in service.flow_configs_by_name
@@ -420,7 +420,7 @@ class TestRuns:
     def test_a_failed_attach_changes_nothing(self, server, channel):
         """Rows stay in the run in which they were."""
         service = IngestionService(channel, telemetry_config(), run_id="run-1")
-        server.fail("CreateRun", grpc.StatusCode.UNAVAILABLE)
+        server.fail("CreateRun", grpc.StatusCode.INTERNAL)
         with pytest.raises(grpc.RpcError):
             service.attach_run(channel, "other")
         assert service.run_id == "run-1"

@@ -91,11 +91,11 @@ STRANGER = """
 import logging, sys
 import grpc
 from sift_py.grpc.transport import use_sift_channel
-from sift_py.ingestion._internal.streams import streams_of
+from sift_py.ingestion._internal.streams import Batch, streams_of
 logging.basicConfig(format="%(levelname)s %(message)s")
 with use_sift_channel({"uri": sys.argv[1], "apikey": sys.argv[2]}) as channel:
     try:
-        streams_of(channel).send([])
+        streams_of(channel).send(Batch([]))
     except grpc.RpcError as error:
         print(error.code().name, error.details())
 """

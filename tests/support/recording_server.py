@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
+from google.rpc import error_details_pb2, status_pb2
 
 from sift.assets.v1 import assets_pb2, assets_pb2_grpc
 from sift.ingest.v1 import ingest_pb2, ingest_pb2_grpc
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+DETAILS_KEY = "grpc-status-details-bin"
 API_KEY = "recording-server-key"
 THREADS = 32
 WAIT_S = 30
@@ -53,6 +55,7 @@ class _Failure:
     code: grpc.StatusCode
     details: str
     times: int
+    retry_after_ms: int | None
 
 
 @dataclass
@@ -127,10 +130,15 @@ class RecordingServer:
         self._pool.shutdown()
 
     def fail(
-        self, method: str, code: grpc.StatusCode, details: str = "scripted", times: int = 1
+        self,
+        method: str,
+        code: grpc.StatusCode,
+        details: str = "scripted",
+        times: int = 1,
+        retry_after_ms: int | None = None,
     ) -> None:
-        """Let the next `times` calls of a method end with a status."""
-        self._failures[method] = _Failure(code, details, times)
+        """Let the next `times` calls of a method end with a status, and with a RetryInfo."""
+        self._failures[method] = _Failure(code, details, times, retry_after_ms)
 
     def heal(self, method: str) -> None:
         """Let a method succeed again."""
@@ -208,9 +216,21 @@ class RecordingServer:
         if metadata.get("authorization") != f"Bearer {API_KEY}":
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "wrong API key")
         if failure is not None:
+            if failure.retry_after_ms is not None:
+                details = retry_details(failure.code, failure.retry_after_ms)
+                context.set_trailing_metadata(((DETAILS_KEY, details),))
             context.abort(failure.code, failure.details)
         with self._lock:
             yield
+
+
+def retry_details(code: grpc.StatusCode, retry_after_ms: int) -> bytes:
+    """The details of a status that asks the client to wait."""
+    info = error_details_pb2.RetryInfo()
+    info.retry_delay.FromMilliseconds(retry_after_ms)
+    status = status_pb2.Status(code=code.value[0])
+    status.details.add().Pack(info)
+    return status.SerializeToString()
 
 
 class _Servicer:

@@ -5,11 +5,14 @@ The protocol: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import threading
 import time
 from collections import deque
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -19,6 +22,7 @@ import grpc
 from pyqwest import HTTPVersion, Proxy, SyncClient, SyncHTTPTransport
 
 from sift_py.errors import IngestionStreamError, ServiceClosedError
+from sift_py.grpc._retrying import DETAILS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from sift_py.grpc._interceptors import Metadata
     from sift_py.grpc._target import ChannelTarget
 
-    _Inbox = SimpleQueue[tuple[Future[None], str, "Body", SyncHTTPTransport] | None]
+    _Inbox = SimpleQueue[tuple[Future[None], "_Request", SyncHTTPTransport] | None]
 
 CONNECT_TIMEOUT_S = 30.0
 STALLED_TIMEOUT_S = 60.0
@@ -94,12 +98,13 @@ class HttpStreams:
         self._closed = False
         self._refusal: CertificateRefusedError | None = None
 
-    def send(self, method: str, chunks: Iterable[bytes]) -> None:
+    def send(self, method: str, chunks: Iterable[bytes], metadata: Metadata = ()) -> None:
         """Make a call whose response says nothing, and wait for its end.
 
         Args:
             method: Path of the method, such as `/package.Service/Method`.
             chunks: The body: any number of whole frames each.
+            metadata: Of this call alone.
 
         Raises:
             CertificateRefusedError: The chunks were not touched, and can be sent in another way.
@@ -123,17 +128,18 @@ class HttpStreams:
         try:
             # Held here and not where the call is made, which a dead connection may never leave.
             with self._slots:
-                self._run(method, Body(chunks))
+                self._run(_Request(method, [*self._headers, *metadata], Body(chunks)))
         finally:
             with self._state:
                 self._callers -= 1
                 self._state.notify_all()
 
-    def _run(self, method: str, body: Body) -> None:
+    def _run(self, request: _Request) -> None:
         call: Future[None] = Future()
         transport = self._transport
+        body = request.body
         try:
-            self._start(call, method, body, transport)
+            self._start(call, request, transport)
             self._wait(call, body, transport)
         except IngestionStreamError:
             if body.error is not None:
@@ -165,9 +171,7 @@ class HttpStreams:
             if self._transport is transport and not self._closed:
                 self._transport = _open_transport(self._target)
 
-    def _start(
-        self, call: Future[None], method: str, body: Body, transport: SyncHTTPTransport
-    ) -> None:
+    def _start(self, call: Future[None], request: _Request, transport: SyncHTTPTransport) -> None:
         """Make a call in another thread, which leaves this one free for Ctrl-C.
 
         That thread must not keep the program from ending if the server neither reads nor answers,
@@ -180,14 +184,14 @@ class HttpStreams:
             threading.Thread(
                 target=self._work, args=(inbox,), name="sift-stream", daemon=True
             ).start()
-        inbox.put((call, method, body, transport))
+        inbox.put((call, request, transport))
 
     def _work(self, inbox: _Inbox) -> None:
         while (job := inbox.get()) is not None:
-            call, method, body, transport = job
+            call, request, transport = job
             failure: BaseException | None = None
             try:
-                self._call(method, body, transport)
+                self._call(request, transport)
             except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
                 failure = error
             if self._closed:
@@ -198,17 +202,22 @@ class HttpStreams:
                 call.set_result(None)
             else:
                 call.set_exception(failure)
-            del job, call, body, transport, failure
+            del job, call, request, transport, failure
 
-    def _call(self, method: str, body: Body, transport: SyncHTTPTransport) -> None:
+    def _call(self, request: _Request, transport: SyncHTTPTransport) -> None:
+        body = request.body
         try:
             with SyncClient(transport).stream(
-                "POST", f"{self._origin}{method}", self._headers, iter(body)
+                "POST", f"{self._origin}{request.method}", request.headers, iter(body)
             ) as response:
                 for _ in response.content:
                     pass
-                status = response.headers.get("grpc-status") or response.trailers.get("grpc-status")
-                text = response.headers.get("grpc-message") or response.trailers.get("grpc-message")
+                # In trailers, or in headers with nothing behind.
+                said = (response.headers, response.trailers)
+                status, text, details = (
+                    next((found for each in said if (found := each.get(name))), None)
+                    for name in ("grpc-status", "grpc-message", DETAILS_KEY)
+                )
                 http_status = response.status
         except ConnectionError as error:
             refused = "certificate" in str(error) and not body.started
@@ -230,7 +239,7 @@ class HttpStreams:
             )
         code = _CODES.get(int(status) if status.isdecimal() else -1, grpc.StatusCode.UNKNOWN)
         if code is not grpc.StatusCode.OK:
-            raise IngestionStreamError(code, unquote(text or ""))
+            raise IngestionStreamError(code, unquote(text or ""), _details_metadata(details))
 
     def give_up(self, refusal: CertificateRefusedError) -> bool:
         """Refuse every call from now on, for that reason; False if that is so already."""
@@ -251,6 +260,17 @@ class HttpStreams:
         self._transport.close()
 
 
+def _details_metadata(encoded: str | None) -> tuple[tuple[str, bytes], ...]:
+    """The details of a status, as gRPC's own library gives them; none that can't be decoded."""
+    if not encoded:
+        return ()
+    try:
+        # gRPC leaves the padding out.
+        return ((DETAILS_KEY, base64.b64decode(encoded + "=" * (-len(encoded) % 4))),)
+    except binascii.Error:
+        return ()
+
+
 def _open_transport(target: ChannelTarget) -> SyncHTTPTransport:
     roots = os.environ.get(_ROOTS_VARIABLE)
     return SyncHTTPTransport(
@@ -263,6 +283,13 @@ def _open_transport(target: ChannelTarget) -> SyncHTTPTransport:
         follow_redirects=False,
         enable_otel=False,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    headers: list[tuple[str, str]]
+    body: Body
 
 
 class Body:

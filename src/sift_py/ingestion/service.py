@@ -13,13 +13,20 @@ from sift.ingest.v1.ingest_pb2 import (
 )
 from sift.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from sift_py.errors import IngestionValidationError, MissingExtraError
+from sift_py.grpc.retry import DEFAULT_RETRY_POLICY, NO_RETRIES
 from sift_py.ingestion._internal.blocks import Block, blocks_of
 from sift_py.ingestion._internal.configs import IngestionConfigs
 from sift_py.ingestion._internal.ends import FlowEnds
 from sift_py.ingestion._internal.rows import RowEncoder, flow_parts
 from sift_py.ingestion._internal.rules import update_rules
 from sift_py.ingestion._internal.runs import find_or_create_run
-from sift_py.ingestion._internal.streams import chunks_of, streams_of
+from sift_py.ingestion._internal.streams import (
+    Batch,
+    Remembered,
+    RetryingStreams,
+    chunks_of,
+    streams_of,
+)
 from sift_py.ingestion._internal.timestamps import timestamp_ns, timestamps_ns
 from sift_py.ingestion._internal.values import shown
 from sift_py.ingestion.buffer import BufferedIngestionService
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sift.ingestion_configs.v1.ingestion_configs_pb2 import IngestionConfig
+    from sift_py.grpc.retry import RetryPolicy
     from sift_py.grpc.transport import SiftChannel
     from sift_py.ingestion._internal.columns.table import FlowTable
     from sift_py.ingestion._internal.layout import FlowLayout
@@ -63,7 +71,9 @@ class IngestionService:
     The methods that begin with `try_` check each row against its flow before anything is sent; the
     others take values in the order of the flow's config and leave the judgement to the server.
 
-    An ingest call is one stream, and returns when the server has answered it. Errors of calls are
+    An ingest call is one stream, and returns when the server has answered it. A call that fails for
+    a passing reason (`UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`, `ABORTED`) is tried
+    again as the retry policy says. What fails in the end, or for another reason, is a
     `grpc.RpcError`.
 
     Safe from many threads: flows may be created and runs attached while others ingest. A row
@@ -114,6 +124,7 @@ class IngestionService:
         run_id: str | None = None,
         overwrite_rules: bool = False,
         end_stream_on_error: bool = False,
+        retry_policy: RetryPolicy | None = DEFAULT_RETRY_POLICY,
     ) -> None:
         """Register a telemetry config.
 
@@ -124,6 +135,7 @@ class IngestionService:
             overwrite_rules: Delete rules of the asset that the config does not have. Otherwise
                 they are an error.
             end_stream_on_error: See the attribute.
+            retry_policy: How calls are tried again that fail for a passing reason; None for not.
 
         Raises:
             IngestionValidationError: The server has something under the client key that the config
@@ -139,8 +151,9 @@ class IngestionService:
         self.overwrite_rules = overwrite_rules
         self.end_stream_on_error = end_stream_on_error
         self.ingest_service_stub = IngestServiceStub(channel)
-        self._configs = IngestionConfigs(channel)
-        self._streams = streams_of(channel)
+        self._retry_policy = retry_policy or NO_RETRIES
+        self._configs = IngestionConfigs(channel, self._retry_policy)
+        self._streams = RetryingStreams(streams_of(channel), self._retry_policy)
         self.ingestion_config, layouts = self._configs.open(config)
         self._encoders = {name: RowEncoder(layout) for name, layout in layouts.items()}
         self._ends = FlowEnds(self.ingestion_config.ingestion_config_id)
@@ -149,7 +162,11 @@ class IngestionService:
         self._flows_lock = threading.Lock()
         if self.rules:
             update_rules(
-                channel, self.ingestion_config.asset_id, self.rules, overwrite=overwrite_rules
+                channel,
+                self.ingestion_config.asset_id,
+                self.rules,
+                self._retry_policy,
+                overwrite=overwrite_rules,
             )
 
     def ingest(self, *requests: IngestWithConfigDataStreamRequest) -> None:
@@ -266,7 +283,7 @@ class IngestionService:
                 zone. In a list also `datetime`, which must be aware and in UTC.
             columns: By the fully qualified name of the channel (`component.name`, or `name`).
             on_progress: Called when a chunk has been handed to the connection, from a thread of
-                the channel. What it raises breaks off the call.
+                the channel. What it raises breaks off the call. A retry counts from the start.
 
         Returns:
             How many rows there were. All are acknowledged.
@@ -335,7 +352,9 @@ class IngestionService:
         Raises:
             grpc.RpcError: A call failed; the run is as it was.
         """
-        self.run_id = find_or_create_run(channel, run_name, description, organization_id, tags)
+        self.run_id = find_or_create_run(
+            channel, run_name, description, organization_id, tags, self._retry_policy
+        )
 
     def detach_run(self) -> None:
         """Let new requests belong to no run."""
@@ -397,7 +416,7 @@ class IngestionService:
         self.create_flow(flow_config, *flow_configs)
 
     def _send(self, frames: Iterable[bytes]) -> None:
-        self._streams.send(chunks_of(frames))
+        self._streams.send(Batch(Remembered(chunks_of(frames))))
 
     def _table_parts(self, flow_name: str) -> tuple[FlowLayout, type[FlowTable]]:
         encoder = self._encoders.get(flow_name)
@@ -418,7 +437,8 @@ class IngestionService:
         flow_name: str,
         on_progress: Callable[[IngestProgress], object] | None,
     ) -> int:
-        self._streams.send(table.chunks(self._message_ends()[flow_name], on_progress))
+        ends = self._message_ends()[flow_name]
+        self._streams.send(Batch(_Repeated(lambda: table.chunks(ends, on_progress))))
         return table.rows
 
     def _frames(self, flows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
@@ -530,3 +550,13 @@ def _made_later(
     ends: MessageEnds, timestamps_ns: list[int], values: Callable[[], list[bytes]]
 ) -> Iterator[bytes]:
     yield from row_frames(ends, timestamps_ns, values())
+
+
+class _Repeated:
+    """Iterates over what a function makes anew each time."""
+
+    def __init__(self, make: Callable[[], Iterator[bytes]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._make()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
@@ -18,7 +19,7 @@ from sift.ingestion_configs.v1.ingestion_configs_pb2 import (
 from sift.ingestion_configs.v1.ingestion_configs_pb2 import FlowConfig as FlowConfigPb
 from sift.ingestion_configs.v1.ingestion_configs_pb2_grpc import IngestionConfigServiceStub
 from sift_py.errors import IngestionValidationError
-from sift_py.ingestion._internal.calls import CONTROL_CALL_TIMEOUT_S, equals_filter
+from sift_py.ingestion._internal.calls import call_with_retries, equals_filter
 from sift_py.ingestion._internal.declared import check_flow
 from sift_py.ingestion._internal.layout import layout_of
 from sift_py.ingestion._internal.reconcile import reconcile
@@ -26,6 +27,7 @@ from sift_py.ingestion._internal.reconcile import reconcile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sift_py.grpc.retry import RetryPolicy
     from sift_py.grpc.transport import SiftChannel
     from sift_py.ingestion._internal.layout import FlowLayout
     from sift_py.ingestion.config.telemetry import TelemetryConfig
@@ -45,7 +47,9 @@ class IngestionConfigs:
     Every method may raise `grpc.RpcError`.
     """
 
-    def __init__(self, channel: SiftChannel) -> None:
+    def __init__(self, channel: SiftChannel, retry_policy: RetryPolicy) -> None:
+        # What was created already, by an attempt whose answer was lost, is found when it exists.
+        self._call = partial(call_with_retries, policy=retry_policy)
         self._stub = IngestionConfigServiceStub(channel)
         self._assets = AssetServiceStub(channel)
 
@@ -123,7 +127,7 @@ class IngestionConfigs:
         request = ListIngestionConfigsRequest(
             filter=equals_filter("client_key", client_key), page_size=1
         )
-        response = self._stub.ListIngestionConfigs(request, timeout=CONTROL_CALL_TIMEOUT_S)
+        response = self._call(self._stub.ListIngestionConfigs, request)
         return response.ingestion_configs[0] if response.ingestion_configs else None
 
     def _create(self, config: TelemetryConfig) -> IngestionConfig:
@@ -133,7 +137,7 @@ class IngestionConfigs:
             organization_id=config.organization_id or "",
             flows=[flow.as_pb(FlowConfigPb) for flow in config.flows],
         )
-        response = self._stub.CreateIngestionConfig(request, timeout=CONTROL_CALL_TIMEOUT_S)
+        response = self._call(self._stub.CreateIngestionConfig, request)
         return response.ingestion_config
 
     def _list_flows(self, ingestion_config_id: str) -> list[FlowConfigPb]:
@@ -145,7 +149,7 @@ class IngestionConfigs:
                 page_size=FLOWS_PAGE_SIZE,
                 page_token=page_token,
             )
-            response = self._stub.ListIngestionConfigFlows(request, timeout=CONTROL_CALL_TIMEOUT_S)
+            response = self._call(self._stub.ListIngestionConfigFlows, request)
             flows.extend(response.flows)
             page_token = response.next_page_token
             if not page_token:
@@ -156,12 +160,12 @@ class IngestionConfigs:
             ingestion_config_id=ingestion_config_id,
             flows=[flow.as_pb(FlowConfigPb) for flow in flows],
         )
-        self._stub.CreateIngestionConfigFlows(request, timeout=CONTROL_CALL_TIMEOUT_S)
+        self._call(self._stub.CreateIngestionConfigFlows, request)
 
     def _check_asset(self, found: IngestionConfig, config: TelemetryConfig) -> None:
         request = GetAssetRequest(asset_id=found.asset_id)
         try:
-            response = self._assets.GetAsset(request, timeout=CONTROL_CALL_TIMEOUT_S)
+            response = self._call(self._assets.GetAsset, request)
         except grpc.RpcError as error:
             # A key that may ingest but not read assets must not stop ingestion.
             if error.code() in _CANNOT_TELL:

@@ -9,17 +9,23 @@ from sift.rules.v1.rules_pb2 import JsonRulesRequest, UpdateJsonRulesRequest, Vi
 from sift.rules.v1.rules_pb2_grpc import RuleServiceStub
 from sift_py._internal.convert.json import to_json
 from sift_py.errors import IngestionValidationError, RulesRejectedError
-from sift_py.ingestion._internal.calls import CONTROL_CALL_TIMEOUT_S
+from sift_py.ingestion._internal.calls import call_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sift_py.grpc.retry import RetryPolicy
     from sift_py.grpc.transport import SiftChannel
     from sift_py.ingestion.rule.config import RuleConfig
 
 
 def update_rules(
-    channel: SiftChannel, asset_id: str, rules: Sequence[RuleConfig], *, overwrite: bool
+    channel: SiftChannel,
+    asset_id: str,
+    rules: Sequence[RuleConfig],
+    retry_policy: RetryPolicy,
+    *,
+    overwrite: bool,
 ) -> None:
     """Replace the rules of an asset, unless that would delete one unasked.
 
@@ -27,6 +33,7 @@ def update_rules(
         channel: The server.
         asset_id: The asset.
         rules: The new rules, at least one.
+        retry_policy: How calls are tried again.
         overwrite: Delete rules of the asset that are not among them, instead of refusing.
 
     Raises:
@@ -36,13 +43,14 @@ def update_rules(
     """
     stub = RuleServiceStub(channel)
     if not overwrite:
-        view = stub.ViewJsonRules(
-            ViewJsonRulesRequest(asset_id=asset_id), timeout=CONTROL_CALL_TIMEOUT_S
+        view = call_with_retries(
+            stub.ViewJsonRules, ViewJsonRulesRequest(asset_id=asset_id), retry_policy
         )
         _check_all_known(view.rules_json, asset_id, rules)
     request = JsonRulesRequest(asset_id=asset_id, rules_json=to_json(rules))
-    answer = stub.UpdateJsonRules(
-        UpdateJsonRulesRequest(request=request), timeout=CONTROL_CALL_TIMEOUT_S
+    # It replaces all of them: twice is as once.
+    answer = call_with_retries(
+        stub.UpdateJsonRules, UpdateJsonRulesRequest(request=request), retry_policy
     ).response
     if not answer.success:
         reasons = answer.error_messages or "it gave no reason"
