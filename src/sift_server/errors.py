@@ -7,6 +7,7 @@ ServerError
 ├── AlreadyExistsError        what it would create exists
 ├── FailedPreconditionError   the request is right, but not in the present state of the server
 ├── ResourceExhaustedError    a named limit was exceeded
+│   └── DiskFullError         the disk has no room; the server goes on by itself when it has
 ├── UnauthenticatedError      no key, or the wrong one
 └── UnimplementedError        this server does not do that
 ```
@@ -17,8 +18,11 @@ that clients retry (INTERNAL, UNKNOWN, UNAVAILABLE, ABORTED, DEADLINE_EXCEEDED).
 
 from __future__ import annotations
 
+import errno
+
 __all__ = [
     "AlreadyExistsError",
+    "DiskFullError",
     "FailedPreconditionError",
     "InvalidArgumentError",
     "NotFoundError",
@@ -26,6 +30,7 @@ __all__ = [
     "ServerError",
     "UnauthenticatedError",
     "UnimplementedError",
+    "is_disk_full",
 ]
 
 
@@ -51,6 +56,17 @@ class FailedPreconditionError(ServerError):
 
 class ResourceExhaustedError(ServerError):
     """A named limit was exceeded."""
+
+
+class DiskFullError(ResourceExhaustedError):
+    """The disk has no room. Nothing was taken; the server goes on by itself when there is room."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or a user's part of it, is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, DiskFullError)
 
 
 class UnauthenticatedError(ServerError):

@@ -120,7 +120,7 @@ class Server:
         keep.callback(catalog.close)
         store = PointStore.open(folder.lake_path, self._settings.store_limits)
         keep.callback(store.close)
-        log = FileLog.open(folder.log_path, empty_position=store.committed_position)
+        log = FileLog.open(folder.log_path, covered_position=store.committed_position)
         keep.callback(log.close)
 
         rejects = PendingRejects(catalog.error_queue.add)

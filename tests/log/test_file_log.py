@@ -22,7 +22,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sift_server.log import FileLog, LogCorruptionError, LogFailedError, LogLimits
+from sift_server.log import (
+    FileLog,
+    LogCorruptionError,
+    LogFailedError,
+    LogFullError,
+    LogLimits,
+)
 from sift_server.log.files import Disk
 from sift_server.log.segment import HEADER_BYTES, record_bytes
 
@@ -115,8 +121,8 @@ def test_any_order_of_operations_equals_a_list(tmp_path: Path):
     )
 
 
-def test_a_torn_tail_is_cut_off_at_every_byte(tmp_path: Path):
-    """A file that ends anywhere in the last record gives back all records before it."""
+def test_a_torn_tail_is_cut_off_at_every_byte(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """A file that ends anywhere in the last record gives back all before it, and it is told."""
     whole = tmp_path / "whole"
     log = FileLog.open(whole)
     append_all(log, [b"first", b"second record", b"the third one"])
@@ -128,7 +134,10 @@ def test_a_torn_tail_is_cut_off_at_every_byte(tmp_path: Path):
         folder = tmp_path / str(cut)
         shutil.copytree(whole, folder)
         os.truncate(segments(folder)[0], cut)
+        caplog.clear()
         log = FileLog.open(folder)
+        torn = cut - (size - last)
+        assert [f"cut {torn} bytes off {segments(folder)[0]}" in caplog.text] == [torn > 0]
         assert payloads_of(log) == [b"first", b"second record"]
         append_all(log, [b"again"])
         log.close()
@@ -171,7 +180,44 @@ def test_damage_before_the_last_group_is_never_repaired_silently(tmp_path: Path)
         with pytest.raises(LogCorruptionError, match=r"damaged|renamed") as caught:
             FileLog.open(whole)
         assert str(segment) in str(caught.value)
+        assert segment.read_bytes() == damaged
     segment.write_bytes(original)
+
+
+def test_damaged_bytes_are_set_aside(tmp_path: Path):
+    """A copy of them, up to the next whole record, is beside the segment; the message names it."""
+    log = FileLog.open(tmp_path)
+    append_all(log, [b"first", b"second record", b"the third one", b"the fourth"])
+    crash(log)
+    (segment,) = segments(tmp_path)
+    start = HEADER_BYTES + record_bytes(5)
+    end = start + record_bytes(len(b"second record"))
+    damaged = bytearray(segment.read_bytes())
+    damaged[start + 20] ^= 1
+    segment.write_bytes(damaged)
+    for _ in range(2):
+        with pytest.raises(LogCorruptionError, match=f"{segment}.damaged-{start}"):
+            FileLog.open(tmp_path)
+    (aside,) = tmp_path.glob("*.damaged-*")
+    assert aside.read_bytes() == damaged[start:end]
+    assert segment.read_bytes() == damaged
+
+
+def test_what_the_table_has_can_be_damaged_or_missing(tmp_path: Path):
+    """Segments that the table covers are removed at the start, whatever became of them."""
+    limits = LogLimits(segment_bytes_max=50)
+    log = FileLog.open(tmp_path, limits)
+    positions = append_all(log, [bytes([i]) * 100 for i in range(1, 6)])
+    crash(log)
+    first, second, *_ = segments(tmp_path)
+    first.write_bytes(b"damaged")
+    second.unlink()
+    with pytest.raises(LogCorruptionError):
+        FileLog.open(tmp_path, limits, covered_position=positions[0])
+    log = FileLog.open(tmp_path, limits, covered_position=positions[2])
+    assert [record.position for record in log.replay(positions[2])] == positions[3:]
+    assert first not in segments(tmp_path)
+    log.close()
 
 
 def test_damage_to_the_end_of_a_closed_log_is_found(tmp_path: Path):
@@ -238,22 +284,33 @@ def test_many_threads_share_the_log(tmp_path: Path):
 
 
 class FailingDisk(Disk):
-    """Fails the next write or sync with an error number."""
+    """Fails the next write, or every sync, with an error number; has as much room as it is told."""
 
     def __init__(self) -> None:
-        self.fail_write = self.fail_sync = 0
+        self.fail_write = self.fail_sync = self.fail_sync_folder = 0
+        self.free = 2**40
+        self.written: list[int] = []
 
     def write(self, descriptor: int, buffers: Sequence[bytes], offset: int) -> None:
         if self.fail_write:
             super().write(descriptor, buffers[:1], offset)
             code, self.fail_write = self.fail_write, 0
             raise OSError(code, os.strerror(code))
+        self.written.append(offset)
         super().write(descriptor, buffers, offset)
 
     def sync(self, descriptor: int) -> None:
         if self.fail_sync:
             raise OSError(self.fail_sync, os.strerror(self.fail_sync))
         super().sync(descriptor)
+
+    def sync_folder(self, folder: Path) -> None:
+        if self.fail_sync_folder:
+            raise OSError(self.fail_sync_folder, os.strerror(self.fail_sync_folder))
+        super().sync_folder(folder)
+
+    def free_bytes(self, folder: Path) -> int:
+        return self.free
 
 
 def test_a_full_disk_fails_the_append_and_not_the_log(tmp_path: Path):
@@ -262,12 +319,57 @@ def test_a_full_disk_fails_the_append_and_not_the_log(tmp_path: Path):
     log = FileLog.open(tmp_path / "log", disk=disk)
     append_all(log, [b"one"])
     disk.fail_write = errno.ENOSPC
-    with pytest.raises(LogFailedError, match="space"):
+    with pytest.raises(LogFullError, match="space"):
         log.append(b"two", ignore).result(10)
     append_all(log, [b"three"])
     crash(log)
     log = FileLog.open(tmp_path / "log")
     assert payloads_of(log) == [b"one", b"three"]
+    log.close()
+
+
+def test_room_is_left_for_what_shortens_the_log(tmp_path: Path):
+    """A disk that is almost full takes no more; when there is room again the log goes on."""
+    disk = FailingDisk()
+    log = FileLog.open(tmp_path / "log", LogLimits(free_bytes_min=1000), disk=disk)
+    disk.free = 1000 + record_bytes(3) - 1
+    with pytest.raises(LogFullError, match="1000 of them are kept"):
+        log.append(b"one", ignore).result(10)
+    disk.free += 1
+    append_all(log, [b"two"])
+    assert payloads_of(log) == [b"two"]
+    log.close()
+
+
+def test_a_failed_fsync_of_a_new_segment_fails_the_log_for_good(tmp_path: Path):
+    """Of the segment or of its folder: nobody knows whether it is there."""
+    for attribute in ("fail_sync", "fail_sync_folder"):
+        folder = tmp_path / attribute
+        disk = FailingDisk()
+        log = FileLog.open(folder, LogLimits(segment_bytes_max=50), disk=disk)
+        append_all(log, [b"one" * 20])
+        setattr(disk, attribute, errno.EIO)
+        with pytest.raises(LogFailedError, match="restart"):
+            log.append(b"two", ignore).result(10)
+        setattr(disk, attribute, 0)
+        with pytest.raises(LogFailedError, match="restart"):
+            log.append(b"three", ignore)
+        log.close()
+        log = FileLog.open(folder)
+        assert payloads_of(log) == [b"one" * 20]
+        log.close()
+
+
+def test_what_is_not_proven_to_be_synced_is_written_again(tmp_path: Path):
+    """After a failed fsync the system may have bytes in memory that it will never write."""
+    log = FileLog.open(tmp_path)
+    positions = append_all(log, [b"one", b"two", b"three"])
+    crash(log)
+    disk = FailingDisk()
+    log = FileLog.open(tmp_path, disk=disk)
+    # The last record says that the two before it were durable.
+    assert disk.written == [HEADER_BYTES + positions[1]]
+    assert payloads_of(log) == [b"one", b"two", b"three"]
     log.close()
 
 
@@ -333,7 +435,7 @@ def test_appends_wait_while_too_much_is_on_its_way(tmp_path: Path):
 
 def test_an_empty_log_begins_where_it_is_told(tmp_path: Path):
     """A log that was moved away starts behind what the table has."""
-    log = FileLog.open(tmp_path / "log", empty_position=4096)
+    log = FileLog.open(tmp_path / "log", covered_position=4096)
     assert log.durable_position == 4096
     assert append_all(log, [b"one"]) == [4096 + record_bytes(3)]
     assert payloads_of(log, 4096) == [b"one"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import enum
 import re
 import urllib.parse
 from typing import TYPE_CHECKING
+
+from google.rpc import error_details_pb2, status_pb2
 
 from sift_server import errors
 from sift_wire.messages import frame
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 ESCAPED_MESSAGE_BYTES_MAX = 4_096
 """Longest status message as it travels: percent-encoded in a header. The gRPC library allows all
 headers together 8 KiB, and takes a call whose headers are larger for RESOURCE_EXHAUSTED."""
+
+_DETAILS_MESSAGE_MAX = 500
+"""Characters of the message in a status's details."""
 
 _PART_OF_AN_ESCAPE = re.compile(r"%.?$")
 
@@ -82,17 +88,38 @@ async def send_grpc_response(send: Send, message: bytes) -> None:
     await _end(send, [(b"grpc-status", b"0")])
 
 
-async def send_grpc_error(send: Send, code: GrpcCode, message: str) -> None:
-    """Answer a gRPC call with a status other than OK."""
+async def send_grpc_error(
+    send: Send, code: GrpcCode, message: str, retry_delay_ms: int | None = None
+) -> None:
+    """Answer a gRPC call with a status other than OK.
+
+    Args:
+        send: Where to.
+        code: The status.
+        message: What happened.
+        retry_delay_ms: How long the client should wait before it tries again; it is told in the
+            `google.rpc.RetryInfo` of the status.
+    """
+    message = fitted(message)
+    trailers = [
+        (b"grpc-status", str(int(code)).encode("ascii")),
+        (b"grpc-message", urllib.parse.quote(message, safe="").encode("ascii")),
+    ]
+    if retry_delay_ms is not None:
+        trailers.append((b"grpc-status-details-bin", _details(code, message, retry_delay_ms)))
     await _start(send)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-    await _end(
-        send,
-        [
-            (b"grpc-status", str(int(code)).encode("ascii")),
-            (b"grpc-message", urllib.parse.quote(fitted(message), safe="").encode("ascii")),
-        ],
-    )
+    await _end(send, trailers)
+
+
+def _details(code: GrpcCode, message: str, retry_delay_ms: int) -> bytes:
+    """A `google.rpc.Status`, as headers have bytes: base64 without padding."""
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromMilliseconds(retry_delay_ms)
+    # The message is beside it; twice as long, it may be too long.
+    status = status_pb2.Status(code=int(code), message=message[:_DETAILS_MESSAGE_MAX])
+    status.details.add().Pack(retry)
+    return base64.b64encode(status.SerializeToString()).rstrip(b"=")
 
 
 async def _start(send: Send) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sift.ingest.v1 import ingest_pb2
 from sift_server.api.gathering import Gathering
 from sift_server.api.grpc_status import GrpcCode, send_grpc_error, send_grpc_response
+from sift_server.errors import DiskFullError
 from sift_server.ingest.acknowledged import parse_key
-from sift_server.log import LogFailedError
+from sift_server.log import LogFailedError, LogFullError
 from sift_wire.frames import FrameError, FrameReader, Frames, FrameTooLargeError, gunzip
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 IDEMPOTENCY_KEY_HEADER = b"sift-idempotency-key"
 """Names a batch, with a UUID: a retry of one that was acknowledged is not taken again."""
+
+DISK_FULL_RETRY_DELAY_MS = 5_000
+"""How long a client is asked to wait before it tries again while the disk is full: as long as the
+server itself waits before it tries again to flush."""
 
 _OK = ingest_pb2.IngestWithConfigDataStreamResponse().SerializeToString()
 
@@ -76,6 +81,10 @@ class IngestStream:
             await send_grpc_error(send, refused.code, str(refused))
         except _ClientGoneError:
             _logger.info("a client left in the middle of an ingest stream")
+        except (DiskFullError, LogFullError) as error:
+            await send_grpc_error(
+                send, GrpcCode.RESOURCE_EXHAUSTED, str(error), DISK_FULL_RETRY_DELAY_MS
+            )
         except LogFailedError as error:
             # Clients keep their data and try again: what failed is this server, not the data.
             await send_grpc_error(send, GrpcCode.UNAVAILABLE, str(error))
@@ -335,6 +344,10 @@ class _Intake:
     def taken(self, durable: Future[int] | None) -> bool:
         """Note that what was cut will be durable; see `Gathered`."""
         self._remember(durable)
+        try:
+            self._raise_failed()
+        except LogFailedError as error:
+            self.failed(error)
         if self._done and durable is None:
             self._changed.set()
         return self._done and durable is not None
@@ -403,9 +416,20 @@ class _Intake:
             raise _frame_refused(error) from None
 
     def _taken(self, taken: Taken) -> RejectedMessage | None:
-        """Remember what has to become durable; return what ends the stream."""
+        """Remember what has to become durable; return what ends the stream.
+
+        Raises:
+            LogFailedError: Something of it did not become durable.
+        """
         self._remember(taken.durable)
+        self._raise_failed()
         return taken.refusal
+
+    def _raise_failed(self) -> None:
+        """Raise what is known to have failed. A stream may go on for hours: it is told now."""
+        for durable in self._durable:
+            if durable.done():
+                durable.result()
 
     def _remember(self, durable: Future[int] | None) -> None:
         self._durable = [one for one in self._durable if not one.done() or one.exception()]

@@ -7,17 +7,19 @@ one state of the database for as long as they read, and never wait for writers.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, create_engine, event, insert, inspect, make_url, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from sift_server import faults
 from sift_server.catalog import patterns, tables
 from sift_server.catalog.migrations import STEPS, migrate
-from sift_server.errors import ResourceExhaustedError
+from sift_server.errors import DiskFullError, ResourceExhaustedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +100,7 @@ class Database:
         """Run a with-block as one transaction: all of it is on disk at its end, or none.
 
         Raises:
+            DiskFullError: The disk is full.
             ResourceExhaustedError: Others have been writing for `WRITE_WAIT_MS`.
         """
         if not self._writing.acquire(timeout=WRITE_WAIT_MS / 1_000):
@@ -107,6 +110,14 @@ class Database:
         try:
             with self._writer.begin() as connection:
                 yield connection
+                faults.reach("catalog.commit")
+            faults.reach("catalog.committed")
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise DiskFullError(
+                    "the disk of the catalog is full. Free some space; nothing was changed."
+                ) from None
+            raise
         finally:
             self._writing.release()
 

@@ -25,8 +25,8 @@ class Flusher:
     """Persists rejected messages, flushes the hot columns, and lets the log forget, in that order.
 
     What the log forgets is therefore always in the error queue or in the table, and the keys of
-    batches in their file. A flush that fails
-    is tried again; meanwhile the hot columns fill, and streams wait.
+    batches in their file. A flush that fails is tried again; meanwhile the hot columns fill, and
+    then streams wait, or are refused if it is for want of space.
     """
 
     def __init__(

@@ -108,6 +108,7 @@ class Ingestor:
                 with them, if no message is refused and there are not too many.
 
         Raises:
+            DiskFullError: The server is full, and the disk too; nothing was done.
             LogFailedError: The log can't take any more; nothing of these frames is acknowledged.
             NotAtOnceError: They can't be taken at once; nothing was done.
         """

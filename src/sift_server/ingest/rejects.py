@@ -6,6 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from sift_server.errors import DiskFullError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -32,6 +34,7 @@ class PendingRejects:
         self._persist = persist
         self._entries: list[RejectedEntry] = []
         self._bytes = 0
+        self._disk_full: DiskFullError | None = None
         self._persisting = threading.Lock()
         self._changed = threading.Condition()
 
@@ -47,11 +50,16 @@ class PendingRejects:
             self._bytes += sum(map(_entry_bytes, entries))
 
     def wait_for_room(self, timeout_s: float) -> bool:
-        """Wait until less than `REJECTS_PENDING_BYTES_MAX` wait; False when time ran out."""
+        """Wait until less than `REJECTS_PENDING_BYTES_MAX` wait; False when time ran out.
+
+        Raises:
+            DiskFullError: So much waits, and could not be written because the disk is full.
+        """
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._bytes < REJECTS_PENDING_BYTES_MAX, timeout_s
-            )
+            self._changed.wait_for(lambda: not self.is_full or self._disk_full, timeout_s)
+            if self.is_full and self._disk_full is not None:
+                raise self._disk_full
+            return not self.is_full
 
     def persist(self) -> None:
         """Write everything that was added before this call to the error queue."""
@@ -60,7 +68,13 @@ class PendingRejects:
                 entries = self._entries[:]
             if not entries:
                 return
-            self._persist(entries)
+            try:
+                self._persist(entries)
+            except DiskFullError as error:
+                with self._changed:
+                    self._disk_full = error
+                    self._changed.notify_all()
+                raise
             _logger.warning(
                 "%d messages that do not fit were put into the error queue; the first: %s",
                 len(entries),
@@ -69,6 +83,7 @@ class PendingRejects:
             with self._changed:
                 del self._entries[: len(entries)]
                 self._bytes -= sum(map(_entry_bytes, entries))
+                self._disk_full = None
                 self._changed.notify_all()
 
 

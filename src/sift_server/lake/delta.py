@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from sift_server import faults
 from sift_server.lake.delta_log import (
     WRITER_VERSION_MAX,
     checkpointed_version,
@@ -197,8 +198,10 @@ class DeltaLake:
         for name in unused:
             path = self._path / name
             if path.suffix == ".parquet" and path not in named and path not in in_use:
+                faults.reach("vacuum")
                 path.unlink(missing_ok=True)
                 removed.append(path)
+                faults.reach("vacuum.removed")
         return removed
 
     def _commit(

@@ -22,6 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
+from sift_server import faults
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -45,8 +47,11 @@ def write_commit(table_path: Path, version: int, actions: Sequence[dict[str, Any
         with waiting.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(action, separators=(",", ":")) + "\n" for action in actions)
             file.flush()
+            faults.reach("commit.sync")
             os.fsync(file.fileno())
+        faults.reach("commit.synced")
         (log / f"{version:020d}.json").hardlink_to(waiting)
+        faults.reach("commit.named")
     finally:
         waiting.unlink(missing_ok=True)
     sync_folder(log)
@@ -59,8 +64,11 @@ def write_checkpoint(table_path: Path) -> int:
         The version.
     """
     table = DeltaTable(str(table_path))
+    faults.reach("checkpoint")
     table.create_checkpoint()
+    faults.reach("checkpoint.written")
     sync_version(table_path, table.version())
+    faults.reach("checkpoint.synced")
     table.cleanup_metadata()
     return table.version()
 

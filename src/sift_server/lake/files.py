@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sift_server import faults
 from sift_server.lake.delta_log import sync_folder
 from sift_server.lake.points import VARIABLE_KINDS, Kind, Points, number_words
 from sift_server.lake.schema import NAME_COLUMNS
@@ -146,15 +147,18 @@ def _write_file(
             write_batch_size=_BATCH_POINTS,
         ) as writer:
             while chunk is not None:
+                faults.reach("file.write")
                 for piece in chunk.pieces(ROW_GROUP_HEAP_BYTES_MAX):
                     writer.write_table(piece.to_table(schema), row_group_size=len(piece))
                 extents.append(_extent_of(chunk))
                 points += len(chunk)
                 chunk = None if points >= FILE_POINTS_MAX else next(more, None)
         file.flush()
+        faults.reach("file.sync")
         os.fsync(file.fileno())
         size_bytes = file.tell()
     sync_folder(path.parent)
+    faults.reach("file.synced")
     return DataFile(path, size_bytes, _joined(extents))
 
 

@@ -8,6 +8,8 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from sift_server import faults
+from sift_server.errors import DiskFullError, is_disk_full
 from sift_server.lake.compaction import files_to_merge
 from sift_server.lake.delta import RETENTION_S_DEFAULT, DeltaLake, MergeAbandonedError
 from sift_server.lake.files import FileReader
@@ -79,6 +81,8 @@ class PointStore:
         self._hot_since_s: float | None = None
         self._changed = threading.Condition()
         self._flush_lock = threading.Lock()
+        self._disk_full: BaseException | None = None
+        """Why the last flush failed, if it was for that."""
         self._files = lake.files
         self._reader = FileReader()
         self._views: weakref.WeakSet[ChannelView] = weakref.WeakSet()
@@ -114,15 +118,28 @@ class PointStore:
             self._hot.publish(position, blocks)
 
     def wait_for_room(self, timeout_s: float) -> bool:
-        """Wait until the hot columns are below their limit; False when time ran out."""
+        """Wait until the hot columns are below their limit; False when time ran out.
+
+        Raises:
+            DiskFullError: They are at their limit, and could not be flushed because the disk is
+                full.
+        """
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._hot_bytes() < self._limits.hot_bytes_max, timeout_s
-            )
+            self._changed.wait_for(lambda: self._has_room() or self._disk_full, timeout_s)
+            has_room = self._has_room()
+            if not has_room and self._disk_full is not None:
+                raise DiskFullError(
+                    f"the disk of the table is full ({self._disk_full}), and so is the memory for"
+                    " points that are not in the table yet. Free some space; the server goes on by"
+                    " itself when there is room."
+                )
+            return has_room
 
     def is_flush_due(self) -> bool:
-        """Whether the hot columns are large, or old, enough for a flush."""
+        """Whether the hot columns are large, or old, enough for a flush, or one failed."""
         with self._changed:
+            if self._flushing_hot is not None:
+                return True
             if self._hot_since_s is None:
                 return False
             age_ms = (time.monotonic() - self._hot_since_s) * 1_000
@@ -138,7 +155,17 @@ class PointStore:
         Raises:
             OSError: The table can't be written. Nothing is lost; the rows stay hot.
         """
+        try:
+            self._flush(before_commit)
+        except BaseException as error:
+            with self._changed:
+                self._disk_full = error if is_disk_full(error) else None
+                self._changed.notify_all()
+            raise
+
+    def _flush(self, before_commit: Callable[[], None] | None) -> None:
         with self._flush_lock:
+            faults.reach("flush")
             with self._changed:
                 if self._flushing_hot is None:
                     self._flushing_hot, self._hot = self._hot, HotColumns()
@@ -147,10 +174,13 @@ class PointStore:
             if flushing.position > self._lake.committed_position:
                 if before_commit is not None:
                     before_commit()
+                faults.reach("flush.decided")
                 self._lake.commit(flushing.blocks(), flushing.position)
+                faults.reach("flush.committed")
             with self._changed:
                 self._files = self._lake.files
                 self._flushing_hot = None
+                self._disk_full = None
                 self._changed.notify_all()
 
     def compact(self, go_on: Callable[[], bool] = lambda: True) -> bool:
@@ -172,10 +202,12 @@ class PointStore:
             return False
         try:
             new = self._lake.merge(old, go_on)
+            faults.reach("merge.written")
             # While a flush is under way, its points are in the hot columns for readers, and
             # perhaps in the table already.
             with self._flush_lock:
                 self._lake.replace(old, new)
+                faults.reach("merge.replaced")
                 with self._changed:
                     if self._flushing_hot is None:
                         self._files = self._lake.files
@@ -230,6 +262,9 @@ class PointStore:
         with self._changed:
             self._hot = HotColumns()
             self._flushing_hot = None
+
+    def _has_room(self) -> bool:
+        return self._hot_bytes() < self._limits.hot_bytes_max
 
     def _hot_bytes(self) -> int:
         flushing = self._flushing_hot.nbytes if self._flushing_hot is not None else 0

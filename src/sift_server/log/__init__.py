@@ -9,6 +9,7 @@ from sift_server.log.base import (
     LogCorruptionError,
     LogError,
     LogFailedError,
+    LogFullError,
     LogLimits,
     LogRecord,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "LogCorruptionError",
     "LogError",
     "LogFailedError",
+    "LogFullError",
     "LogLimits",
     "LogRecord",
 ]

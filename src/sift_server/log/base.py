@@ -22,6 +22,10 @@ class LogFailedError(LogError):
     """The log could not make bytes durable. Nothing that got this error is acknowledged."""
 
 
+class LogFullError(LogFailedError):
+    """The disk has no room for the bytes. Nothing was taken; the log goes on when it has."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogLimits:
     """How much a log may hold at a time.
@@ -30,11 +34,14 @@ class LogLimits:
         segment_bytes_max: A segment that has reached this size is followed by a new one.
         record_bytes_max: Largest record.
         pending_bytes_max: Bytes that wait for the disk; an append beyond it waits as well.
+        free_bytes_min: Bytes of the disk that the log leaves free. What shortens the log, a flush,
+            needs room itself.
     """
 
     segment_bytes_max: int = 128 * 1024 * 1024
     record_bytes_max: int = 256 * 1024 * 1024
     pending_bytes_max: int = 64 * 1024 * 1024
+    free_bytes_min: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class IngestLog(Protocol):
         while `pending_bytes_max` bytes are on their way.
 
         Raises:
+            LogFullError: The disk is full; set on the future.
             LogFailedError: The log failed before, or is closed; also set on the future.
             ValueError: The record is empty, or larger than `record_bytes_max`.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import mmap
 import os
 import threading
@@ -10,12 +11,22 @@ import zlib
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
-from sift_server.log.base import LogCorruptionError, LogFailedError, LogLimits, LogRecord
+from sift_server import faults
+from sift_server.errors import is_disk_full
+from sift_server.log.base import (
+    LogCorruptionError,
+    LogFailedError,
+    LogFullError,
+    LogLimits,
+    LogRecord,
+)
 from sift_server.log.segment import (
     HEADER_BYTES,
     durable_behind,
+    next_record_offset,
     read_header,
     record_at,
     record_bytes,
@@ -29,18 +40,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CLOSED_NAME = "closed"
+_COPY_BYTES = 1024 * 1024
 _WRITEV_BUFFERS_MAX = 900
 """Buffers given to one `writev`; Linux takes 1024."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Disk:
     """The calls that make bytes durable; tests pass one that fails."""
 
     def write(self, descriptor: int, buffers: Sequence[bytes | memoryview], offset: int) -> None:
-        """Write all buffers at an offset."""
+        """Write all buffers at an offset; what the system leaves over is written again.
+
+        Raises:
+            OSError: A part may have been written.
+        """
         pending = [memoryview(buffer) for buffer in buffers if len(buffer)]
         while pending:
-            written = os.pwritev(descriptor, pending[:_WRITEV_BUFFERS_MAX], offset)
+            some = faults.reach_write("log.write", pending[:_WRITEV_BUFFERS_MAX])
+            written = os.pwritev(descriptor, some, offset)
+            if not written:
+                raise OSError(errno.EIO, "the disk takes no bytes")
             offset += written
             while written:
                 if written < len(pending[0]):
@@ -50,6 +71,7 @@ class Disk:
 
     def sync(self, descriptor: int) -> None:
         """Make a file's bytes durable."""
+        faults.reach("log.sync")
         os.fdatasync(descriptor)
 
     def sync_folder(self, folder: Path) -> None:
@@ -59,6 +81,15 @@ class Disk:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def free_bytes(self, folder: Path) -> int:
+        """How much can still be written."""
+        found = os.statvfs(folder)
+        return found.f_bavail * found.f_frsize
+
+
+class _SyncError(OSError):
+    """An fsync failed: what the disk has of a file is not known any more."""
 
 
 @dataclass(slots=True)
@@ -83,8 +114,9 @@ class FileLog:
     writer thread calls each record's `on_durable`, in order, and then completes its future.
 
     When the disk is full, the write is undone and the appends that were in it fail; the log itself
-    goes on, for space may come back. When an fsync fails, the log fails for good: the system may
-    have dropped the bytes and would report success the next time. An `on_durable` that raises
+    goes on, for space may come back. When an fsync fails, of a segment or of the folder, the log
+    fails for good: the system may have dropped the bytes and would report success the next time.
+    An `on_durable` that raises
     means that the rooms behind no longer agree with the log; it fails for good as well, and a
     restart replays.
     """
@@ -111,7 +143,7 @@ class FileLog:
         folder: Path,
         limits: LogLimits | None = None,
         disk: Disk | None = None,
-        empty_position: int = 0,
+        covered_position: int = 0,
     ) -> Self:
         """Open the log in a folder, made when missing, and cut off what was never acknowledged.
 
@@ -119,7 +151,8 @@ class FileLog:
             folder: Folder of the segments.
             limits: How much the log may hold at a time.
             disk: The calls that make bytes durable.
-            empty_position: Where a log without any segment begins.
+            covered_position: Position up to which nobody needs the log: segments that end there or
+                before are removed, damaged or not, and a log without any segment begins there.
 
         Raises:
             LogCorruptionError: A segment is damaged where it may have been acknowledged.
@@ -127,7 +160,7 @@ class FileLog:
         """
         folder.mkdir(parents=True, exist_ok=True)
         log = cls(folder, limits or LogLimits(), disk or Disk())
-        log._recover(empty_position)
+        log._recover(covered_position)
         log._writer.start()
         return log
 
@@ -192,7 +225,7 @@ class FileLog:
                 while position < end:
                     record = record_at(data, offset, segment.base)
                     if record is None:
-                        raise _damaged(segment.path, offset)
+                        raise _damaged(segment.path, data, offset, segment.base)
                     position = record.position
                     offset = HEADER_BYTES + position - segment.base
                     if position > after_position:
@@ -207,10 +240,15 @@ class FileLog:
             ):
                 keep += 1
             gone, self._segments = self._segments[:keep], self._segments[keep:]
-        for segment in gone:
-            segment.path.unlink()
-        if gone:
+        self._remove([segment.path for segment in gone])
+
+    def _remove(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            faults.reach("log.discard")
+            path.unlink()
+        if paths:
             self._disk.sync_folder(self._folder)
+            faults.reach("log.discarded")
 
     def close(self) -> None:
         """Write what waits, note that everything is durable, and close."""
@@ -227,11 +265,17 @@ class FileLog:
 
     # Recovery
 
-    def _recover(self, empty_position: int) -> None:
+    def _recover(self, covered_position: int) -> None:
         paths = sorted(self._folder.glob("*.log"))
         closed = self._closed_position()
-        for index, path in enumerate(paths):
-            self._recover_segment(path, is_last=index + 1 == len(paths), closed=closed)
+        covered = [
+            path
+            for path, following in pairwise(paths)
+            if following.name <= segment_name(covered_position)
+        ]
+        proven = 0
+        for path in paths[len(covered) :]:
+            proven = max(proven, self._recover_segment(path, path == paths[-1], closed))
         if self._durable < closed:
             raise LogCorruptionError(
                 f"the log in {self._folder} was closed at position {closed} but ends at"
@@ -244,21 +288,41 @@ class FileLog:
             self._descriptor = os.open(last.path, os.O_RDWR)
             self._segment_bytes = HEADER_BYTES + self._durable - last.base
             os.ftruncate(self._descriptor, self._segment_bytes)
+            self._write_again(HEADER_BYTES + proven - last.base if proven > last.base else 0)
             os.fsync(self._descriptor)
             self._disk.sync_folder(self._folder)
         else:
-            self._durable = max(self._durable, empty_position)
+            self._durable = max(self._durable, covered_position)
             self._begin_segment()
+        self._remove(covered)
 
-    def _recover_segment(self, path: Path, *, is_last: bool, closed: int) -> None:
+    def _write_again(self, offset: int) -> None:
+        """Write the last segment's bytes from an offset on again, in their place.
+
+        No later record proves that they were synced. If the process before this one ended because
+        an fsync failed, they may be in the system's memory only, and taken for synced by it: to
+        sync them once more would do nothing.
+        """
+        end = self._segment_bytes
+        while offset < end:
+            data = os.pread(self._descriptor, min(end - offset, _COPY_BYTES), offset)
+            if not data:
+                raise OSError(errno.EIO, f"{self._segments[-1].path} got shorter while it was read")
+            self._disk.write(self._descriptor, [data], offset)
+            offset += len(data)
+
+    def _recover_segment(self, path: Path, is_last: bool, closed: int) -> int:
+        """Read a segment; returns the position up to which its records say that all was durable."""
+        proven = 0
         with _mapped(path) as data:
             base = read_header(data)
             if base is None:
                 # A crash between creating the newest segment and its first fsync.
                 if is_last and len(data) <= HEADER_BYTES and self._durable >= closed:
+                    _logger.warning("removed %s, which a crash left without its first bytes", path)
                     path.unlink()
-                    return
-                raise _damaged(path, 0)
+                    return proven
+                raise _damaged(path, data, 0, 0)
             if segment_name(base) != path.name or (self._segments and base != self._durable):
                 raise LogCorruptionError(
                     f"{path} begins at position {base}, but the segment before it ends at"
@@ -269,13 +333,24 @@ class FileLog:
             position = base
             while (record := record_at(data, offset, base)) is not None:
                 position = record.position
+                proven = record.durable
                 offset = HEADER_BYTES + position - base
-            if offset < len(data) and (
+            torn_bytes = len(data) - offset
+            if torn_bytes and (
                 not is_last or position < closed or position < durable_behind(data, offset, base)
             ):
-                raise _damaged(path, offset)
+                raise _damaged(path, data, offset, base)
+        if torn_bytes:
+            _logger.warning(
+                "cut %d bytes off %s, from byte %d on: a crash left them unfinished, and nobody was"
+                " told that they are durable",
+                torn_bytes,
+                path,
+                offset,
+            )
         self._segments.append(_Segment(base, path))
         self._durable = position
+        return proven
 
     def _closed_position(self) -> int:
         try:
@@ -307,19 +382,21 @@ class FileLog:
             if not group:
                 return
             error = self._write_group(group) if self._failure is None else None
-            failure = self._failure or error
+            if self._failure is not None:
+                error = LogFailedError(self._failure)
             with self._changed:
                 self._waiting_bytes -= sum(len(entry.payload) for entry in group)
                 self._changed.notify_all()
             for entry in group:
-                if failure is None or (entry.position and entry.position <= self._durable):
+                if error is None or (entry.position and entry.position <= self._durable):
                     entry.future.set_result(entry.position)
                 else:
-                    entry.future.set_exception(LogFailedError(failure))
+                    entry.future.set_exception(error)
 
-    def _write_group(self, group: list[_Append]) -> str | None:
+    def _write_group(self, group: list[_Append]) -> LogFailedError | None:
         """Write, sync and publish a group; returns why it failed if the log itself goes on."""
         try:
+            self._check_room(sum(record_bytes(len(entry.payload)) for entry in group))
             if self._segment_bytes >= self._limits.segment_bytes_max:
                 self._begin_segment()
             buffers: list[bytes | memoryview] = []
@@ -329,16 +406,16 @@ class FileLog:
                 before, behind = record_frame(len(entry.payload), entry.crc, end, self._durable)
                 buffers += (before, entry.payload, behind)
             self._disk.write(self._descriptor, buffers, self._segment_bytes)
-        except OSError as error:
-            return self._undo(error)
-        try:
-            self._disk.sync(self._descriptor)
-        except OSError as error:
+            self._sync()
+        except _SyncError as error:
             self._failure = (
                 f"the disk of {self._folder} could not make data durable ({error}). Check the"
                 " disk, then restart the server; what was acknowledged is safe."
             )
             return None
+        except OSError as error:
+            return self._undo(error)
+        faults.reach("log.synced")
         self._segment_bytes += end - self._durable
         position = self._durable
         self._durable = end
@@ -355,7 +432,22 @@ class FileLog:
             entry.position = position
         return None
 
-    def _undo(self, error: OSError) -> str | None:
+    def _check_room(self, count: int) -> None:
+        free = self._disk.free_bytes(self._folder)
+        if free - count < self._limits.free_bytes_min:
+            raise OSError(
+                errno.ENOSPC,
+                f"{free} bytes are free, and {self._limits.free_bytes_min} of them are kept for"
+                " what shortens the log",
+            )
+
+    def _sync(self) -> None:
+        try:
+            self._disk.sync(self._descriptor)
+        except OSError as error:
+            raise _SyncError(error) from None
+
+    def _undo(self, error: OSError) -> LogFailedError | None:
         try:
             os.ftruncate(self._descriptor, self._segment_bytes)
         except OSError as second:
@@ -364,20 +456,33 @@ class FileLog:
                 f" ({second}). Check the disk, then restart the server."
             )
             return None
-        hint = " Free some space." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        return f"writing to the log in {self._folder} failed: {error}.{hint} Nothing was taken."
+        if is_disk_full(error):
+            return LogFullError(
+                f"the disk of {self._folder} is full ({error}). Free some space; nothing was taken,"
+                " and the server goes on by itself when there is room."
+            )
+        return LogFailedError(
+            f"writing to the log in {self._folder} failed: {error}. Nothing was taken."
+        )
 
     def _begin_segment(self) -> None:
+        faults.reach("log.rotate")
         path = self._folder / segment_name(self._durable)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
             self._disk.write(descriptor, [segment_header(self._durable)], 0)
-            self._disk.sync(descriptor)
-            self._disk.sync_folder(self._folder)
         except OSError:
             os.close(descriptor)
             path.unlink(missing_ok=True)
             raise
+        faults.reach("log.rotate.written")
+        try:
+            self._disk.sync(descriptor)
+            self._disk.sync_folder(self._folder)
+        except OSError as error:
+            os.close(descriptor)
+            raise _SyncError(error) from None
+        faults.reach("log.rotate.synced")
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = descriptor
@@ -407,9 +512,19 @@ class _mapped:  # noqa: N801 (used like a function)
             self._map.close()
 
 
-def _damaged(path: Path, offset: int) -> LogCorruptionError:
+def _damaged(path: Path, data: memoryview, offset: int, base: int) -> LogCorruptionError:
+    """What is raised for damage; a copy of the damaged bytes is put beside the segment."""
+    end = next_record_offset(data, offset, base) if offset else min(HEADER_BYTES, len(data))
+    aside = path.with_name(f"{path.name}.damaged-{offset}")
+    try:
+        aside.write_bytes(data[offset:end])
+        copied = (
+            f"Its {end - offset} bytes up to the next record that is whole are also in {aside}."
+        )
+    except OSError as error:
+        copied = f"Its bytes could not be set aside ({error})."
     return LogCorruptionError(
-        f"{path} is damaged at byte {offset}, in data that may have been acknowledged. Restore the"
-        " file from a backup, or move the whole log folder away to start without what it holds"
-        " that is not in the table yet."
+        f"{path} is damaged at byte {offset}, in data that may have been acknowledged. {copied}"
+        " The segment is as it was found. Restore it from a backup, or move the whole log folder"
+        " away to start without what it holds that is not in the table yet."
     )

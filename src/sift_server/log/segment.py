@@ -36,11 +36,19 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MAGIC = b"SIFTLOG1"
 ALIGNMENT = 8
+
+_LOOKED_AT_BYTES_MAX = 1024 * 1024 * 1024
+"""Bytes that are checked, places counted twice if two records might have them, before the search
+for the next record behind a damaged one is given up."""
 
 _HEADER = struct.Struct("<8sQII")
 _RECORD = struct.Struct("<IIQ")
@@ -123,10 +131,35 @@ def durable_behind(data: memoryview, offset: int, base: int) -> int:
     Looks at every place where a record could begin, since the damage at `offset` may have hit the
     length that would lead to the next one.
     """
+    best = 0
+    for place, durable in _plausible_records(data, offset, base):
+        if durable > best:
+            found = record_at(data, place, base)
+            if found is not None:
+                best = found.durable
+    return best
+
+
+def next_record_offset(data: memoryview, offset: int, base: int) -> int:
+    """Where the first record begins that checks, from an offset on; the end if none does."""
+    looked_at_bytes = 0
+    for place, durable in _plausible_records(data, offset, base):
+        # The log was durable up to a segment's base when the segment began.
+        if durable >= base:
+            if record_at(data, place, base) is not None:
+                return place
+            looked_at_bytes += min(int.from_bytes(data[place : place + 4], "little"), len(data))
+            if looked_at_bytes > _LOOKED_AT_BYTES_MAX:
+                break
+    return len(data)
+
+
+def _plausible_records(data: memoryview, offset: int, base: int) -> Iterator[tuple[int, int]]:
+    """Places that may be a record's by its first words, and the `durable` that it would carry."""
     first = offset + -offset % ALIGNMENT
     words = np.frombuffer(data[first : len(data) - len(data) % ALIGNMENT], "<u8")
     if len(words) < RECORD_OVERHEAD_BYTES // ALIGNMENT:
-        return 0
+        return
     # The second word of a record is a position between this segment's start and the place itself.
     places = np.arange(len(words) - 1, dtype=np.uint64) * ALIGNMENT + np.uint64(first)
     durables = words[1:]
@@ -136,10 +169,5 @@ def durable_behind(data: memoryview, offset: int, base: int) -> int:
         & (lengths > 0)
         & (lengths <= np.uint64(len(data)) - places)
     )
-    best = 0
     for place in np.flatnonzero(plausible):
-        if int(durables[place]) > best:
-            found = record_at(data, first + int(place) * ALIGNMENT, base)
-            if found is not None:
-                best = found.durable
-    return best
+        yield first + int(place) * ALIGNMENT, int(durables[place])
