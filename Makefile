@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test fuzz bench check format protos docs lock clean
+.PHONY: help setup demo test fuzz prove bench check format protos docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -28,6 +28,9 @@ fuzz: $(READY)  ## Decode ten million damaged messages (a few minutes)
 	PYTHONPATH=tests $(BIN)/python -m fuzz.decode --count 10000000 --seed 1
 	PYTHONPATH=tests NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/numba-boundscheck \
 	    $(BIN)/python -m fuzz.decode --count 200000 --seed 2 --check-every 4 --alone
+
+prove: $(READY)  ## Kill a server 250 times and read everything back; OPTIONS='--help' lists options
+	PYTHONPATH=tests $(BIN)/python -m prove $(OPTIONS)
 
 bench: $(READY)  ## Measure ours and others side by side (minutes); OPTIONS='--help' lists options
 	PYTHONPATH=tests:. $(BIN)/python -m benchmarks $(OPTIONS)

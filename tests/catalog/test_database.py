@@ -61,6 +61,7 @@ def test_everything_is_there_after_reopening(tmp_path):
             catalog.ingestion_configs.create("asset", "key", [])
 
 
+@pytest.mark.proves("sync-catalog")
 def test_sqlite_is_durable_and_keeps_references(tmp_path):
     """WAL, every commit synced, foreign keys on: on every connection."""
     with closing(Database.open(tmp_path / "catalog.sqlite")) as database:
@@ -126,6 +127,7 @@ os._exit(9)
 """
 
 
+@pytest.mark.proves("catalog-durable")
 def test_what_returned_survives_a_kill(tmp_path):
     """A process that dies after a call returned has lost nothing of it."""
     path = tmp_path / "catalog.sqlite"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from sift_server.catalog import ListRequest, RejectedEntry
 from sift_server.catalog.error_queue import ERROR_QUEUE_PAGE_BYTES_MAX
 from support.catalogs import JANUARY_NS
@@ -31,6 +33,7 @@ def test_messages_are_kept_in_the_order_of_the_log(catalog):
     assert catalog.error_queue.list(ListRequest()).items == ENTRIES
 
 
+@pytest.mark.proves("misfit-again")
 def test_a_replay_changes_nothing(catalog):
     """A message that is there stays as it is, also when part of a call is new."""
     catalog.error_queue.add(ENTRIES[:4])

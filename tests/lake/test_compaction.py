@@ -122,6 +122,7 @@ def test_merging_keeps_the_points_and_the_position(
     shutil.rmtree(folder)
 
 
+@pytest.mark.proves("merge-one")
 def test_a_point_that_was_sent_again_is_written_once(tmp_path: Path):
     """One row is left of rows with the same channel, run, time and value; others stay."""
     rows = [(5, [1.5, 7, True, "text", b"\0"])]
@@ -175,6 +176,24 @@ def test_a_vacuum_removes_what_a_crash_left_once_it_is_old(tmp_path: Path):
     assert (folder / "young.parquet").exists()
     assert not (folder / "old.parquet").exists()
     assert len(parquet_files(tmp_path)) == 11
+
+
+@pytest.mark.proves("vacuum-unnamed")
+def test_a_vacuum_leaves_files_of_a_flush_that_goes_on(tmp_path: Path, monkeypatch):
+    """Even if nothing is retained: they are on disk, and no commit names them yet."""
+    store = flushed(tmp_path, ten_blocks()[:9], retention_s=0)
+    write_commit = delta.write_commit
+
+    def tidy_and_commit(*arguments: Any) -> None:
+        store.tidy()
+        write_commit(*arguments)
+
+    monkeypatch.setattr(delta, "write_commit", tidy_and_commit)
+    store.publish(10, ten_blocks()[9:])
+    store.flush()
+    monkeypatch.undo()
+    assert len(table_rows(tmp_path)) == 10 * len(IDS)
+    assert not store._lake._unnamed.paths()
 
 
 @pytest.mark.parametrize("step", ["_write_file", "merged", "write_commit", "sync_folder"])

@@ -212,6 +212,7 @@ def test_a_crash_before_the_commit_shows_nothing(tmp_path: Path, monkeypatch):
     assert points_of(store, "id of double") == 20
 
 
+@pytest.mark.proves("sync-queue")
 def test_what_must_be_durable_first_is_done_before_the_commit(tmp_path: Path):
     """The callback runs when the rows are decided on and the table does not have them yet."""
     store = PointStore.open(tmp_path)

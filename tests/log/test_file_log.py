@@ -121,6 +121,7 @@ def test_any_order_of_operations_equals_a_list(tmp_path: Path):
     )
 
 
+@pytest.mark.proves("restart-torn")
 def test_a_torn_tail_is_cut_off_at_every_byte(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """A file that ends anywhere in the last record gives back all before it, and it is told."""
     whole = tmp_path / "whole"
@@ -159,6 +160,7 @@ def test_a_tail_of_stale_bytes_is_cut_off(tmp_path: Path, fill: bytes):
     log.close()
 
 
+@pytest.mark.proves("restart-damage")
 def test_damage_before_the_last_group_is_never_repaired_silently(tmp_path: Path):
     """Any bit flipped in a record that later records prove durable is an error."""
     whole = tmp_path / "whole"
@@ -184,6 +186,7 @@ def test_damage_before_the_last_group_is_never_repaired_silently(tmp_path: Path)
     segment.write_bytes(original)
 
 
+@pytest.mark.proves("restart-damage")
 def test_damaged_bytes_are_set_aside(tmp_path: Path):
     """A copy of them, up to the next whole record, is beside the segment; the message names it."""
     log = FileLog.open(tmp_path)
@@ -203,6 +206,7 @@ def test_damaged_bytes_are_set_aside(tmp_path: Path):
     assert segment.read_bytes() == damaged
 
 
+@pytest.mark.proves("restart-gap")
 def test_what_the_table_has_can_be_damaged_or_missing(tmp_path: Path):
     """Segments that the table covers are removed at the start, whatever became of them."""
     limits = LogLimits(segment_bytes_max=50)
@@ -231,6 +235,7 @@ def test_damage_to_the_end_of_a_closed_log_is_found(tmp_path: Path):
         FileLog.open(tmp_path / "log")
 
 
+@pytest.mark.proves("restart-gap")
 def test_a_missing_segment_is_found(tmp_path: Path):
     """A gap between segments, or before what is asked for, is an error."""
     limits = LogLimits(segment_bytes_max=50)
@@ -328,6 +333,7 @@ def test_a_full_disk_fails_the_append_and_not_the_log(tmp_path: Path):
     log.close()
 
 
+@pytest.mark.proves("full-disk-reserve")
 def test_room_is_left_for_what_shortens_the_log(tmp_path: Path):
     """A disk that is almost full takes no more; when there is room again the log goes on."""
     disk = FailingDisk()
@@ -360,6 +366,7 @@ def test_a_failed_fsync_of_a_new_segment_fails_the_log_for_good(tmp_path: Path):
         log.close()
 
 
+@pytest.mark.proves("sync-again")
 def test_what_is_not_proven_to_be_synced_is_written_again(tmp_path: Path):
     """After a failed fsync the system may have bytes in memory that it will never write."""
     log = FileLog.open(tmp_path)

@@ -24,7 +24,7 @@ from sift_server.lake.delta_log import (
     write_checkpoint,
     write_commit,
 )
-from sift_server.lake.files import ROW_GROUP_POINTS, DataFile, Extent, write_files
+from sift_server.lake.files import ROW_GROUP_POINTS, DataFile, Extent, UnnamedFiles, write_files
 from sift_server.lake.merging import merged_points
 from sift_server.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA, write_schema
 from sift_server.lake.sorting import sorted_points
@@ -73,6 +73,7 @@ class DeltaLake:
     def __init__(self, path: Path, table: DeltaTable) -> None:
         self._path = path
         self._checkpointed = checkpointed_version(path)
+        self._unnamed = UnnamedFiles()
         self._load(table)
         self.committed_position = self._position
         """Log position up to which everything is in the table, durably; 0 if nothing is."""
@@ -156,7 +157,7 @@ class DeltaLake:
         merged = merged_points([file.path for file in files], ROW_GROUP_POINTS)
         schema = write_schema(merged.kinds, has_runs=merged.has_runs)
         chunks = _while(go_on, merged.chunks)
-        return _collected(write_files(files[0].path.parent, schema, chunks))
+        return self._collected(write_files(files[0].path.parent, schema, chunks, self._unnamed))
 
     def replace(self, old: Sequence[DataFile], new: Sequence[DataFile]) -> None:
         """Take files out of the table and put others in, which have the same points.
@@ -193,11 +194,15 @@ class DeltaLake:
             deltalake.exceptions.DeltaError: The table can't be read.
         """
         unused = DeltaTable(str(self._path)).vacuum(dry_run=True, full=True)
-        named = {file.path for file in self.files}
+        # A flush may go on meanwhile. Its files are in the first of these before they are there,
+        # and in the second before they leave the first.
+        kept = self._unnamed.paths()
+        kept |= {file.path for file in self.files}
+        kept |= set(in_use)
         removed = []
         for name in unused:
             path = self._path / name
-            if path.suffix == ".parquet" and path not in named and path not in in_use:
+            if path.suffix == ".parquet" and path not in kept:
                 faults.reach("vacuum")
                 path.unlink(missing_ok=True)
                 removed.append(path)
@@ -214,7 +219,9 @@ class DeltaLake:
             self._load(DeltaTable(str(self._path)))
             if not {file.path for file in new} & {file.path for file in self.files}:
                 _remove(new)
+            self._unnamed.remove(file.path for file in new)
             raise
+        self._unnamed.remove(file.path for file in new)
 
     def _write_commit(
         self, old: Sequence[DataFile], new: Sequence[DataFile], position: int | None
@@ -237,15 +244,27 @@ class DeltaLake:
         self.files = (*(file for file in self.files if file.path not in replaced), *new)
 
     def _write(self, blocks: Sequence[PointBlock]) -> list[DataFile]:
-        return _collected(
+        return self._collected(
             file
             for points in sorted_points(blocks, ROW_GROUP_POINTS)
             for file in write_files(
                 self._partition(points.day),
                 write_schema(points.kinds, has_runs=points.has_runs),
                 _one_ahead(points.chunks),
+                self._unnamed,
             )
         )
+
+    def _collected(self, written: Iterator[DataFile]) -> list[DataFile]:
+        """All files, or none: if one can't be written, those before it are removed."""
+        files: list[DataFile] = []
+        try:
+            files.extend(written)
+        except BaseException:
+            _remove(files)
+            self._unnamed.remove(file.path for file in files)
+            raise
+        return files
 
     def _partition(self, day: int) -> Path:
         date = (_EPOCH + dt.timedelta(days=day)).isoformat()
@@ -254,17 +273,6 @@ class DeltaLake:
             folder.mkdir()
             sync_folder(self._path)
         return folder
-
-
-def _collected(written: Iterator[DataFile]) -> list[DataFile]:
-    """All files, or none: if one can't be written, those before it are removed."""
-    files: list[DataFile] = []
-    try:
-        files.extend(written)
-    except BaseException:
-        _remove(files)
-        raise
-    return files
 
 
 def _one_ahead(chunks: Iterator[PointChunk]) -> Iterator[PointChunk]:

@@ -100,10 +100,34 @@ class RowGroup:
     columns: frozenset[str]
 
 
+class UnnamedFiles:
+    """Files that are written here, and that no commit names yet. Safe from many threads."""
+
+    def __init__(self) -> None:
+        self._paths: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def add(self, path: Path) -> None:
+        """Note a file, before it is there."""
+        with self._lock:
+            self._paths.add(path)
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Strike files that are in the table, or gone."""
+        with self._lock:
+            self._paths.difference_update(paths)
+
+    def paths(self) -> set[Path]:
+        """All of them now."""
+        with self._lock:
+            return set(self._paths)
+
+
 def write_files(
     folder: Path,
     schema: Any,  # noqa: ANN401 (pyarrow has no types)
     chunks: Iterator[PointChunk],
+    unnamed: UnnamedFiles,
 ) -> Iterator[DataFile]:
     """Write chunks to new files in a folder; each is on disk when it is yielded.
 
@@ -111,16 +135,19 @@ def write_files(
         folder: The folder.
         schema: As `write_schema` makes it, with columns for all that there is.
         chunks: The points.
+        unnamed: Where each file is noted before it is there.
 
     Raises:
         OSError: A file can't be written; what there is of it was removed.
     """
     for first in chunks:
         path = folder / f"{uuid.uuid4()}.parquet"
+        unnamed.add(path)
         try:
             yield _write_file(path, schema, first, chunks)
         except BaseException:
             path.unlink(missing_ok=True)
+            unnamed.remove([path])
             raise
 
 

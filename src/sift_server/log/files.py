@@ -289,7 +289,7 @@ class FileLog:
             self._segment_bytes = HEADER_BYTES + self._durable - last.base
             os.ftruncate(self._descriptor, self._segment_bytes)
             self._write_again(HEADER_BYTES + proven - last.base if proven > last.base else 0)
-            os.fsync(self._descriptor)
+            self._disk.sync(self._descriptor)
             self._disk.sync_folder(self._folder)
         else:
             self._durable = max(self._durable, covered_position)
