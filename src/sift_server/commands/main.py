@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sift_server.commands.stopping import StopSignals
 from sift_server.ingest import IngestLimits
 from sift_server.lake import StoreLimits
 from sift_server.memory import give_back_memory
@@ -107,8 +107,7 @@ def serve(
     host, port = _host_and_port(listen)
     give_back_memory()
     # Asked for before the server starts, so that a signal during a long replay is not lost.
-    stop_signals = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
+    stop_signals = StopSignals()
     store_limits = StoreLimits(
         hot_bytes_max=hot_mib * MIB, flush_bytes=hot_mib * MIB // 2, retention_s=retention_s
     )
@@ -128,7 +127,7 @@ def serve(
     gc.freeze()
     sys.stdout.write(f"ready on {server.address}\n")
     sys.stdout.flush()
-    signal.sigwait(stop_signals)
+    stop_signals.wait()
     server.stop()
 
 
