@@ -14,7 +14,7 @@ from sift_server.api.http_server import HttpLimits, HttpServer
 from sift_server.api.ingest_stream import IngestStream
 from sift_server.api.services import services
 from sift_server.api_key import load_or_create_api_key
-from sift_server.catalog import Catalog
+from sift_server.catalog import Catalog, ErrorQueueLimits
 from sift_server.data_dir import DataDirectory
 from sift_server.ingest import (
     AcknowledgedKeys,
@@ -58,6 +58,7 @@ class ServerSettings:
         store_limits: How much is kept in memory before it is written to the table.
         ingest_limits: How much streams may hold.
         http_limits: How much connections may hold.
+        error_limits: How much the error queue may hold.
     """
 
     data_dir: Path
@@ -68,6 +69,7 @@ class ServerSettings:
     store_limits: StoreLimits = field(default_factory=StoreLimits)
     ingest_limits: IngestLimits = field(default_factory=IngestLimits)
     http_limits: HttpLimits = field(default_factory=HttpLimits)
+    error_limits: ErrorQueueLimits = field(default_factory=ErrorQueueLimits)
 
 
 class Server:
@@ -116,7 +118,7 @@ class Server:
         keep = self._open
         folder = keep.enter_context(DataDirectory.open(self._settings.data_dir))
         self.api_key = load_or_create_api_key(folder.api_key_path)
-        catalog = Catalog.open(folder.catalog_path)
+        catalog = Catalog.open(folder.catalog_path, self._settings.error_limits)
         keep.callback(catalog.close)
         store = PointStore.open(folder.lake_path, self._settings.store_limits)
         keep.callback(store.close)

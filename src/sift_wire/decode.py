@@ -19,38 +19,17 @@ from google.protobuf.message import DecodeError
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
 from sift_wire import kernels
 from sift_wire.block import RowBlock
-from sift_wire.columns import EMPTY_VALUE_FIELD, DataType, FlowLayout
+from sift_wire.columns import DataType, FlowLayout
 from sift_wire.flow_index import Flow, FlowIndex, FlowT, UnknownFlowError
 from sift_wire.frames import Frames
+from sift_wire.rejection import RejectedMessage, explained, unreadable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_NANOS_MAX = 999_999_999
-_SHOWN_VALUE_CHARACTERS_MAX = 60
-
 
 class NotAtOnceError(Exception):
-    """Messages need more than the kernels: a flow is not known yet, or one is unusual."""
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedMessage:
-    """A message that does not fit.
-
-    Attributes:
-        index: Its place among the messages.
-        ingestion_config_id: What it names, or an empty string if it can't be read.
-        flow_name: What it names, or an empty string if it can't be read.
-        reason: A sentence that names flow, channel and value.
-        ends_stream: Whether it asks for the stream to end if it does not fit.
-    """
-
-    index: int
-    ingestion_config_id: str
-    flow_name: str
-    reason: str
-    ends_stream: bool
+    """A flow is not known yet, and the caller has no time to ask for it; there may be none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +58,12 @@ def decode(frames: Frames, index: FlowIndex[FlowT], *, at_once: bool = False) ->
     Args:
         frames: Serialised `IngestWithConfigDataStreamRequest` messages.
         index: Knows the flows.
-        at_once: Whether to decode them only if the kernels understand all, and no flow has to be
-            asked for.
+        at_once: Whether to decode them only if no flow has to be asked for.
 
     Raises:
         NotAtOnceError: They can't be decoded at once.
     """
-    return _decode(frames, None if at_once else _Asked(index), index)
+    return _decode(frames, _Asked(index, at_once=at_once), index)
 
 
 def warm_up() -> None:
@@ -110,7 +88,9 @@ class _Asked:
     A client that sends to a flow that there is not sends many such messages.
     """
 
-    def __init__(self, index: FlowIndex[Any]) -> None:
+    def __init__(self, index: FlowIndex[Any], *, at_once: bool = False) -> None:
+        """Take the index; `at_once` lets it give only what it knows already."""
+        self.at_once = at_once
         self._index = index
         self._unknown: dict[tuple[str, str], str] = {}
 
@@ -118,6 +98,8 @@ class _Asked:
         key = (ingestion_config_id, flow_name)
         if key in self._unknown:
             raise UnknownFlowError(self._unknown[key])
+        if self.at_once and not self._index.knows(ingestion_config_id, flow_name):
+            raise NotAtOnceError
         try:
             flow: Flow = self._index.flow(ingestion_config_id, flow_name)
         except UnknownFlowError as error:
@@ -126,16 +108,16 @@ class _Asked:
         return flow.layout
 
 
-def _decode(frames: Frames, asked: _Asked | None, index: FlowIndex[FlowT]) -> Decoded[FlowT]:
+def _decode(frames: Frames, asked: _Asked, index: FlowIndex[FlowT]) -> Decoded[FlowT]:
     blocks, misfits = decode_understood(frames, asked, index)
     if not misfits:
         return Decoded(blocks, [], len(frames))
-    if asked is None:
-        raise NotAtOnceError
     canonical, places, rejected = _read_anew(frames, misfits, asked)
     more, still = decode_understood(canonical, asked, index)
     blocks += more
-    rejected += [_explained(places[number], canonical.message(number), asked) for number in still]
+    rejected += [
+        explained(places[number], canonical.message(number), asked.layout) for number in still
+    ]
     rejected.sort(key=lambda message: message.index)
     for number, message in enumerate(rejected):
         if message.ends_stream:
@@ -145,7 +127,7 @@ def _decode(frames: Frames, asked: _Asked | None, index: FlowIndex[FlowT]) -> De
 
 
 def decode_understood(
-    frames: Frames, asked: _Asked | None, index: FlowIndex[FlowT]
+    frames: Frames, asked: _Asked, index: FlowIndex[FlowT]
 ) -> tuple[list[RowBlock[FlowT]], list[int]]:
     """Decode what the kernels understand; return also the indexes of the other messages."""
     count = len(frames)
@@ -162,7 +144,7 @@ def decode_understood(
     groups = np.zeros((len(firsts), kernels.GROUP_COLUMNS), np.int64)
     fields = index.find_flows(data, scan, firsts, groups)
     if (groups[:, kernels.FLOW] < 0).any():
-        if asked is None:
+        if asked.at_once:
             raise NotAtOnceError
         _ask(frames, scan[firsts[groups[:, kernels.FLOW] < 0]], asked)
         fields = index.find_flows(data, scan, firsts, groups)
@@ -227,71 +209,14 @@ def _read_anew(
         try:
             request = IngestWithConfigDataStreamRequest.FromString(message)
         except DecodeError as error:
-            reason = (
-                f"the message of {len(message)} bytes is no IngestWithConfigDataStreamRequest:"
-                f" {error}"
-            )
-            rejected.append(RejectedMessage(index, "", "", reason, ends_stream=False))
+            rejected.append(unreadable(index, message, error))
             continue
         request.DiscardUnknownFields()
         anew = request.SerializeToString(deterministic=True)
         if anew == message:
             # The kernels saw just this and did not take it.
-            rejected.append(_explained(index, message, asked))
+            rejected.append(explained(index, message, asked.layout))
         else:
             canonical.append(anew)
             places.append(index)
     return Frames.from_messages(canonical), places, rejected
-
-
-def _explained(index: int, message: bytes, asked: _Asked) -> RejectedMessage:
-    request = IngestWithConfigDataStreamRequest.FromString(message)
-    return RejectedMessage(
-        index,
-        request.ingestion_config_id,
-        request.flow,
-        _reason(request, asked),
-        request.end_stream_on_validation_error,
-    )
-
-
-def _reason(request: IngestWithConfigDataStreamRequest, asked: _Asked) -> str:
-    try:
-        layout = asked.layout(request.ingestion_config_id, request.flow)
-    except UnknownFlowError as error:
-        return str(error)
-    flow = f"flow {request.flow!r}"
-    if not request.HasField("timestamp"):
-        return f"{flow}: the message has no timestamp"
-    seconds, nanos = request.timestamp.seconds, request.timestamp.nanos
-    if not 0 <= nanos <= _NANOS_MAX:
-        return f"{flow}: the timestamp has {nanos} nanos; they are 0 to {_NANOS_MAX}"
-    if not kernels.SECONDS_MIN <= seconds <= kernels.SECONDS_MAX:
-        return (
-            f"{flow}: the timestamp, {seconds} s after 1970, is not between the years 1677 and 2262"
-        )
-    values = request.channel_values
-    if len(values) != len(layout.data_types):
-        return (
-            f"{flow}: the message has {len(values)} values, but the flow has"
-            f" {len(layout.data_types)} channels; a channel without a value is sent as an empty"
-            " value"
-        )
-    for value, name, data_type in zip(values, layout.channel_names, layout.data_types, strict=True):
-        member = value.WhichOneof("type")
-        if member is None:
-            continue
-        field = value.DESCRIPTOR.fields_by_name[member]
-        if field.number not in (EMPTY_VALUE_FIELD, data_type.value_field):
-            return (
-                f"{flow}, channel {name!r}: the value {_shown(getattr(value, member))} is sent as"
-                f" {member!r}, but the channel's data type is {data_type.name}"
-            )
-    return f"{flow}: the message can't be read"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    if len(text) > _SHOWN_VALUE_CHARACTERS_MAX:
-        return text[:_SHOWN_VALUE_CHARACTERS_MAX] + "…"
-    return text

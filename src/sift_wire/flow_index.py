@@ -96,6 +96,10 @@ class FlowIndex(Generic[FlowT]):
                     number = self._numbers[key] = self._add(key, flow)
         return self.flows[number]
 
+    def knows(self, ingestion_config_id: str, flow_name: str) -> bool:
+        """Whether a flow has a number."""
+        return (ingestion_config_id, flow_name) in self._numbers
+
     def find_flows(
         self,
         data: NDArray[np.uint8],

@@ -10,12 +10,13 @@ from contextlib import closing
 import pytest
 from sqlalchemy import insert, text, update
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 
 from sift_server.catalog import (
     CHANNEL_FIELDS,
     Attributes,
+    Catalog,
     CatalogSchemaError,
     ListRequest,
     RejectedEntry,
@@ -81,6 +82,39 @@ def test_tables_of_a_later_version_are_refused(tmp_path):
         CatalogSchemaError, match=rf"version 99, this server knows version {SCHEMA_VERSION};"
     ):
         Database.open(path)
+
+
+def test_a_catalog_is_read_beside_its_writer(tmp_path):
+    """And after it; who only reads it can't change it, and leaves no file behind."""
+    path = tmp_path / "catalog.sqlite"
+    with open_catalog(tmp_path) as catalog:
+        catalog.runs.create(RunDraft("first"))
+        with Catalog.open_to_read(path) as reader:
+            catalog.runs.create(RunDraft("second"))
+            assert len(reader.runs.list(ListRequest()).items) == 2
+    with Catalog.open_to_read(path) as reader:
+        assert len(reader.runs.list(ListRequest("name.contains('s')")).items) == 2
+        with pytest.raises(OperationalError, match="readonly"):
+            reader.runs.create(RunDraft("third"))
+    assert [file.name for file in tmp_path.iterdir()] == ["catalog.sqlite"]
+
+
+def test_only_a_catalog_of_this_version_is_read(tmp_path):
+    """What it is otherwise is said; nothing is made, nothing is changed."""
+    path = tmp_path / "what's this? 100%.sqlite"
+    with pytest.raises(FileNotFoundError, match=r"no catalog at .*this"):
+        Catalog.open_to_read(path)
+    path.touch()
+    with pytest.raises(CatalogSchemaError, match="is empty"):
+        Catalog.open_to_read(path)
+    for version, words in ((1, "serve the folder with this version"), (99, "version 99")):
+        with closing(Database.open(path)) as database, database.write() as connection:
+            connection.execute(update(tables.schema_version).values(version=version))
+        with pytest.raises(CatalogSchemaError, match=words):
+            Catalog.open_to_read(path)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"UPDATE schema_version SET version = {SCHEMA_VERSION}")
+            connection.commit()
 
 
 def test_a_database_is_opened_by_url_as_well(tmp_path):

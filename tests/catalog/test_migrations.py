@@ -75,6 +75,9 @@ def test_everything_of_version_1_is_there(old):
             ("motor", 0), ("motor", 1), ("", 2),
         ]  # fmt: skip
         assert kept[2].message == b"\xff\xff"
+        assert [one.asset_name for one in kept] == ["rover", "", ""]
+        totals = catalog.error_queue.totals()
+        assert (totals.kept_messages, totals.kept_bytes) == (3, sum(one.size_bytes for one in kept))
 
 
 def test_a_migrated_catalog_is_written_to_like_a_new_one(old):

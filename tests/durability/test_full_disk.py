@@ -217,5 +217,5 @@ def test_rejected_messages_that_can_not_be_kept_say_so(monkeypatch):
 
 
 class _Entry:
-    message = b"bytes"
+    size_bytes = 500
     reason = "why"

@@ -19,6 +19,7 @@ SERVICES = {
     "sift.channels.v2.ChannelService",
     "sift.channels.v3.ChannelService",
     "sift.data.v2.DataService",
+    "sift.dlq_errors.v2.DlqErrorsService",
 }
 
 

@@ -13,6 +13,8 @@ from sift_wire.columns import DataType
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sift_server.catalog import ErrorQueueLimits
+
 JANUARY_NS = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z."""
 
@@ -30,7 +32,9 @@ class StepClock:
             return self.now_ns
 
 
-def open_catalog(folder: Path, clock: StepClock | None = None) -> Catalog:
+def open_catalog(
+    folder: Path, clock: StepClock | None = None, error_limits: ErrorQueueLimits | None = None
+) -> Catalog:
     """Open the catalog of a folder; its ids go on where the last one ended."""
     numbers = itertools.count()
     prefix = f"{len(list(folder.iterdir()))}"
@@ -38,6 +42,7 @@ def open_catalog(folder: Path, clock: StepClock | None = None) -> Catalog:
         Database.open(folder / "catalog.sqlite"),
         clock or StepClock(),
         lambda: f"id-{prefix}-{next(numbers)}",
+        error_limits,
     )
 
 

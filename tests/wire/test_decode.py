@@ -14,6 +14,7 @@ from sift_wire import kernels
 from sift_wire.columns import DataType, FlowLayout
 from sift_wire.decode import NotAtOnceError, decode
 from sift_wire.frames import Frames
+from sift_wire.rejection import Cause
 from support.decoding import (
     LAYOUTS,
     MEMBERS,
@@ -188,38 +189,71 @@ def edited(**changes: Any) -> Request:
 
 
 @pytest.mark.parametrize(
-    ("request_", "reason"),
+    ("request_", "cause", "reason"),
     [
-        (edited(flow="redings"), "no flow 'redings' in 'config'"),
-        (edited(clear="timestamp"), "flow 'one': the message has no timestamp"),
-        (edited(nanos=-5), "flow 'one': the timestamp has -5 nanos; they are 0 to 999999999"),
+        (edited(flow="redings"), Cause.UNKNOWN_FLOW, "no flow 'redings' in 'config'"),
+        (edited(clear="timestamp"), Cause.NO_TIMESTAMP, "flow 'one': the message has no timestamp"),
+        (
+            edited(nanos=-5),
+            Cause.TIMESTAMP_OUT_OF_RANGE,
+            "flow 'one': the timestamp has -5 nanos; they are 0 to 999999999",
+        ),
         (
             edited(seconds=2**40),
+            Cause.TIMESTAMP_OUT_OF_RANGE,
             "flow 'one': the timestamp, 1099511627776 s after 1970, is not between the years 1677"
             " and 2262",
         ),
         (
             edited(clear="channel_values"),
+            Cause.WRONG_NUMBER_OF_VALUES,
             "flow 'one': the message has 0 values, but the flow has 1 channels; a channel without"
             " a value is sent as an empty value",
         ),
         (
             edited(string="high"),
+            Cause.WRONG_TYPE,
             "flow 'one', channel 'x': the value 'high' is sent as 'string', but the channel's data"
             " type is DOUBLE",
         ),
     ],
 )
-def test_a_rejection_names_flow_channel_and_value(request_: Request, reason: str):
-    """Every way not to fit has its sentence."""
+def test_a_rejection_names_flow_channel_and_value(request_: Request, cause: Cause, reason: str):
+    """Every way not to fit has its cause and its sentence."""
     decoded = decode(Frames.from_messages([request_.SerializeToString()]), index_of(layout_of))
-    assert [each.reason for each in decoded.rejected] == [reason]
+    assert [(each.cause, each.reason) for each in decoded.rejected] == [(cause, reason)]
+
+
+def test_a_rejection_names_the_channel_that_it_is_about():
+    """The first whose value has another type; where it is about no single one, none."""
+    layout = FlowLayout("one", ("x", "y"), (DataType.DOUBLE, DataType.STRING))
+    wrong = edited()
+    wrong.channel_values.add().double = 1.0
+    frames = Frames.from_messages([each.SerializeToString() for each in (wrong, base())])
+    rejected = decode(frames, index_of(lambda *_: layout)).rejected
+    assert [each.channel_name for each in rejected] == ["y", ""]
+
+
+def test_a_rejection_has_the_time_of_the_message():
+    """To the nanosecond; none where the message has none that can be kept."""
+    timely = edited(string="high")
+    timely.timestamp.seconds, timely.timestamp.nanos = -2, 5
+    last = edited(string="high", seconds=9_223_372_035)
+    last.timestamp.nanos = 999_999_999
+    without = [edited(clear="timestamp"), edited(nanos=-5), edited(seconds=2**40)]
+    messages = [each.SerializeToString() for each in (timely, last, *without)]
+    rejected = decode(Frames.from_messages(messages), index_of(layout_of)).rejected
+    assert [each.timestamp_ns for each in rejected] == [
+        -1_999_999_995, 9_223_372_035_999_999_999, None, None, None,
+    ]  # fmt: skip
 
 
 def test_bytes_that_are_no_message_say_so():
     """Garbage is rejected in words as well, and never ends a stream."""
     (rejected,) = decode(Frames.from_messages([b"\xff\xff"]), index_of(layout_of)).rejected
     assert "2 bytes is no IngestWithConfigDataStreamRequest" in rejected.reason
+    assert rejected.cause is Cause.UNREADABLE
+    assert (rejected.flow_name, rejected.timestamp_ns) == ("", None)
     assert not rejected.ends_stream
 
 
@@ -289,6 +323,5 @@ def test_only_what_needs_no_question_is_decoded_at_once():
     decode(frames, index)
     (block,) = decode(frames, index, at_once=True).blocks
     assert len(block) == 1
-    unusual = Frames.from_messages([edited(string="x").SerializeToString()])
-    with pytest.raises(NotAtOnceError):
-        decode(unusual, index, at_once=True)
+    misfit = Frames.from_messages([edited(string="x").SerializeToString()])
+    assert len(decode(misfit, index, at_once=True).rejected) == 1

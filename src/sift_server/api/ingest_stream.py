@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from sift_server.ingest import Ingestor, Taken
-    from sift_wire.decode import RejectedMessage
+    from sift_wire.rejection import RejectedMessage
 
 IDEMPOTENCY_KEY_HEADER = b"sift-idempotency-key"
 """Names a batch, with a UUID: a retry of one that was acknowledged is not taken again."""

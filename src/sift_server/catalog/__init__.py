@@ -22,7 +22,9 @@ from sift_server.catalog.channels import (
 )
 from sift_server.catalog.context import Context
 from sift_server.catalog.database import CatalogSchemaError, Database
+from sift_server.catalog.error_counts import AssetErrors, ErrorCount, ErrorCounts
 from sift_server.catalog.error_queue import ErrorQueue, RejectedEntry
+from sift_server.catalog.error_room import ErrorQueueLimits, ErrorQueueTotals
 from sift_server.catalog.flows import ConfiguredFlow, FlowConfig
 from sift_server.catalog.ids import IdSource
 from sift_server.catalog.ingestion_configs import IngestionConfig, IngestionConfigs
@@ -38,6 +40,7 @@ __all__ = [
     "CHANNEL_FIELDS",
     "COMPONENT_CHANNEL_FIELDS",
     "Asset",
+    "AssetErrors",
     "Assets",
     "Attributes",
     "BitFieldElement",
@@ -48,7 +51,11 @@ __all__ = [
     "Channels",
     "ConfiguredFlow",
     "EnumType",
+    "ErrorCount",
+    "ErrorCounts",
     "ErrorQueue",
+    "ErrorQueueLimits",
+    "ErrorQueueTotals",
     "FlowConfig",
     "IngestionConfig",
     "IngestionConfigs",
@@ -90,8 +97,9 @@ class Catalog:
         database: Database,
         now_ns: Callable[[], int] = time.time_ns,
         new_id: Callable[[], str] | None = None,
+        error_limits: ErrorQueueLimits | None = None,
     ) -> None:
-        """Take the database, the clock and the source of ids."""
+        """Take the database, the clock, the source of ids, and what the error queue may hold."""
         self._database = database
         self.now_ns = now_ns
         context = Context(database, now_ns, new_id or IdSource())
@@ -100,17 +108,27 @@ class Catalog:
         self.channels = Channels(context)
         self.runs = Runs(context)
         self.rules = Rules(context)
-        self.error_queue = ErrorQueue(context)
+        self.error_queue = ErrorQueue(context, error_limits)
 
     @classmethod
-    def open(cls, address: str | Path) -> Self:
+    def open(cls, address: str | Path, error_limits: ErrorQueueLimits | None = None) -> Self:
         """Open the catalog at the path of a SQLite file, or at a database URL of SQLAlchemy.
 
         Raises:
             CatalogSchemaError: It was written by a later version of the server, or one of an older
                 version can't be changed.
         """
-        return cls(Database.open(address))
+        return cls(Database.open(address), error_limits=error_limits)
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> Self:
+        """Open the catalog of a SQLite file, which a server may be writing to, and only read it.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            CatalogSchemaError: It was written by another version of the server.
+        """
+        return cls(Database.open_to_read(path))
 
     def close(self) -> None:
         """Close the connections to the database."""

@@ -12,6 +12,7 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, create_engine, event, insert, inspect, make_url, select, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -89,6 +90,29 @@ class Database:
             raise
         return database
 
+    @classmethod
+    def open_to_read(cls, path: Path) -> Database:
+        """Open a SQLite file that another process may be writing to; nothing in it is changed.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            CatalogSchemaError: It holds no tables, or those of another version.
+            sqlalchemy.exc.OperationalError: It can't be read.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no catalog at {path}")
+        file = f"file:{quote(str(path.absolute()))}"
+        # Not `mode=ro`, which can't tidy up the files beside it that reading needs.
+        engine = _engine(URL.create("sqlite", database=file, query={"mode": "rw", "uri": "true"}))
+        event.listen(engine, "connect", _only_read)
+        database = cls(engine)
+        try:
+            database._check_readable()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Run a with-block on one state of the database."""
@@ -135,17 +159,33 @@ class Database:
             # Another server that opens the database now waits here, where that is possible.
             query = select(tables.schema_version.c.version).with_for_update()
             version: int = connection.execute(query).scalar_one()
-            if version not in range(1, tables.SCHEMA_VERSION + 1):
-                raise CatalogSchemaError(
-                    f"{self._where} has tables of version {version}, this server knows version"
-                    f" {tables.SCHEMA_VERSION}; start the version of the server that wrote it, or"
-                    " serve another folder"
-                )
+            self._check_version(version)
             if version < tables.SCHEMA_VERSION:
                 self._bring_up(connection, version)
         if version < tables.SCHEMA_VERSION:
             _logger.info(
                 "%s was brought from version %d to %d", self._where, version, tables.SCHEMA_VERSION
+            )
+
+    def _check_readable(self) -> None:
+        with self.read() as connection:
+            if not inspect(connection).has_table(tables.schema_version.name):
+                raise CatalogSchemaError(f"{self._where} is empty")
+            version: int = connection.execute(select(tables.schema_version.c.version)).scalar_one()
+        self._check_version(version)
+        if version < tables.SCHEMA_VERSION:
+            raise CatalogSchemaError(
+                f"{self._where} has tables of version {version}, which is older than"
+                f" {tables.SCHEMA_VERSION}; serve the folder with this version of the server once,"
+                " which brings it up"
+            )
+
+    def _check_version(self, version: int) -> None:
+        if version not in range(1, tables.SCHEMA_VERSION + 1):
+            raise CatalogSchemaError(
+                f"{self._where} has tables of version {version}, this server knows version"
+                f" {tables.SCHEMA_VERSION}; start the version of the server that wrote it, or"
+                " serve another folder"
             )
 
     def _bring_up(self, connection: Connection, version: int) -> None:
@@ -191,6 +231,10 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
         connection.execute(f"PRAGMA {pragma}").close()
     # In place of SQLAlchemy's, which is Python's `re`: some patterns would never come to an end.
     connection.create_function("regexp", 2, patterns.is_found, deterministic=True)
+
+
+def _only_read(connection: Any, _record: object) -> None:  # noqa: ANN401
+    connection.execute("PRAGMA query_only=ON").close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import ColumnElement, Text, and_, func, or_
 
 from sift_server.catalog.cel import INT_64_MAX, INT_64_MIN, shortened
 from sift_server.catalog.fields import Condition, Field, Filterable, Kind
@@ -93,8 +93,8 @@ class Listing:
     Attributes:
         filterable: Its fields.
         order_default: The order when none is asked for, as `order_by` writes it.
-        tie_breakers: Columns that no two rows share, in ascending order of creation. They are the
-            last keys of every order.
+        tie_breakers: Columns that no two rows share, in ascending order of creation if rows have
+            one. They are the last keys of every order.
         page_size_max: Most rows of a page.
     """
 
@@ -156,7 +156,13 @@ class Listing:
         order = [self._key(term, text) for term in terms]
         # Rows of one moment follow the order of time, whichever way that goes.
         is_descending = order[-1].is_descending
-        return [*order, *[_Key(column, False, is_descending) for column in self.tie_breakers]]
+        return [
+            *order,
+            *[
+                _Key(column, isinstance(column.type, Text), is_descending)
+                for column in self.tie_breakers
+            ],
+        ]
 
     def _key(self, term: list[str], text: str) -> _Key:
         name, *direction = term or [""]

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sift_server.catalog import ErrorQueueLimits
 from sift_server.commands.stopping import StopSignals
 from sift_server.ingest import IngestLimits
 from sift_server.lake import StoreLimits
@@ -93,6 +94,17 @@ def serve(
             min=0, help="How long files stay for other readers once they were merged, in seconds."
         ),
     ] = StoreLimits().retention_s,
+    errors_mib: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Room for messages that were rejected, in MiB; behind that the oldest are"
+            " dropped. `sift errors` reads them.",
+        ),
+    ] = ErrorQueueLimits().bytes_max // MIB,
+    errors_messages: Annotated[
+        int, typer.Option(min=1, help="How many messages that were rejected are kept.")
+    ] = ErrorQueueLimits().messages_max,
 ) -> None:
     """Take telemetry, keep it in a folder, and give it back.
 
@@ -115,7 +127,16 @@ def serve(
         message_bytes_max=message_mib * MIB, buffer_bytes_max=ingest_buffer_mib * MIB
     )
     server = Server(
-        ServerSettings(data_dir, host, port, tls_cert, tls_key, store_limits, ingest_limits)
+        ServerSettings(
+            data_dir,
+            host,
+            port,
+            tls_cert,
+            tls_key,
+            store_limits,
+            ingest_limits,
+            error_limits=ErrorQueueLimits(errors_mib * MIB, errors_messages),
+        )
     )
     try:
         server.start()

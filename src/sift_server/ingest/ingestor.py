@@ -12,7 +12,7 @@ from sift_server.ingest.acknowledged import (
     read_payload,
     record_payload,
 )
-from sift_wire.decode import RejectedMessage, decode
+from sift_wire.decode import decode
 from sift_wire.frames import Frames
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sift_server.ingest.rejects import PendingRejects
     from sift_server.lake import PointStore
     from sift_server.log import IngestLog, LogRecord
+    from sift_wire.rejection import RejectedMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class Ingestor:
         """Publish what the log holds and the table does not; returns the number of records.
 
         Called before the server takes calls, from one thread. Flushes on the way when the hot
-        columns are full.
+        columns are full, and persists what is rejected when that is much.
         """
         count = 0
         for count, record in enumerate(records, 1):  # noqa: B007
@@ -159,8 +160,9 @@ class Ingestor:
                 # catalog lost a flow since, nothing behind such a message may be lost as well.
                 first += decoded.n_messages
                 self._store.publish(record.position, decoded.blocks)
-            if self._store.is_full:
+            if self._store.is_full or self._rejects.is_full:
                 self._rejects.persist()
+            if self._store.is_full:
                 self.keys.persist()
                 self._store.flush()
         return count
@@ -187,6 +189,9 @@ def _entries(
             ingestion_config_id=message.ingestion_config_id,
             flow_name=message.flow_name,
             received_ns=received_ns,
+            channel_name=message.channel_name,
+            cause=message.cause,
+            timestamp_ns=message.timestamp_ns,
         )
         for message in rejected
     ]

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 REJECTS_PENDING_BYTES_MAX = 16 * 1024 * 1024
 """Bytes of rejected messages that wait for the catalog before streams have to wait as well."""
 
-_ENTRY_BYTES = 500
-"""What an entry takes beside its texts."""
-
 _logger = logging.getLogger(__name__)
 
 
@@ -47,7 +44,7 @@ class PendingRejects:
         """Add entries, without waiting."""
         with self._changed:
             self._entries.extend(entries)
-            self._bytes += sum(map(_entry_bytes, entries))
+            self._bytes += sum(entry.size_bytes for entry in entries)
 
     def wait_for_room(self, timeout_s: float) -> bool:
         """Wait until less than `REJECTS_PENDING_BYTES_MAX` wait; False when time ran out.
@@ -82,10 +79,6 @@ class PendingRejects:
             )
             with self._changed:
                 del self._entries[: len(entries)]
-                self._bytes -= sum(map(_entry_bytes, entries))
+                self._bytes -= sum(entry.size_bytes for entry in entries)
                 self._disk_full = None
                 self._changed.notify_all()
-
-
-def _entry_bytes(entry: RejectedEntry) -> int:
-    return len(entry.message) + len(entry.reason) + _ENTRY_BYTES

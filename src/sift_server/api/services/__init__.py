@@ -14,6 +14,7 @@ from sift_server.api.services import (
     channels_v2,
     channels_v3,
     data_v2,
+    dlq_errors,
     ingestion_configs_v1,
     ingestion_configs_v2,
     ping,
@@ -40,4 +41,5 @@ def services(catalog: Catalog, reader: PointReader) -> list[object]:
         channels_v2.ChannelService(catalog),
         channels_v3.ChannelService(catalog),
         data_v2.DataService(catalog, reader),
+        dlq_errors.DlqErrorsService(catalog),
     ]
