@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_OBJECTS_BYTES = 1_024
+"""What the objects of a block take beside what they hold."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowBlock(Generic[FlowT_co]):
@@ -48,9 +51,10 @@ class RowBlock(Generic[FlowT_co]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that the rows hold."""
+        """Bytes of memory that the block holds, at the most."""
         arrays = (self.groups, self.timestamps_ns, self.words, self.present)
-        return sum(array.nbytes for array in arrays) + len(self.heap)
+        texts = 4 * sum(map(len, self.run_ids)) + len(self.heap)
+        return _OBJECTS_BYTES + sum(array.nbytes for array in arrays) + texts
 
     def flow(self, group: int) -> FlowT_co:
         """The flow of a group."""

@@ -16,8 +16,9 @@ from sift_server.api.gathering import MANY_WAIT_MS, OPEN_WAIT_MS
 from sift_server.api.ingest_stream import IngestStream
 from sift_server.ingest import AcknowledgedKeys, IngestLimits, Taken
 from sift_server.log import LogFailedError
-from sift_wire.decode import NotAtOnceError, RejectedMessage
+from sift_wire.decode import NotAtOnceError
 from sift_wire.messages import frame
+from sift_wire.rejection import Cause, RejectedMessage
 
 UNKNOWN, MISFIT = b"a flow that is not remembered", b"a misfit that ends its stream"
 
@@ -36,8 +37,8 @@ class Ingestor:
         self.on_the_way: list[Future[int]] = []
         self.error: Exception | None = None
 
-    def takes_at_once(self, _: int) -> bool:
-        return self.has_room
+    def takes_at_once(self, frames_bytes: int) -> bool:
+        return self.has_room and frames_bytes <= self.limits.at_once_bytes_max
 
     def take(self, frames: Any, *, at_once: bool = False, keys: Any = ()) -> Taken:
         messages = [frames.message(index) for index in range(len(frames))]
@@ -48,7 +49,9 @@ class Ingestor:
         refusal = None
         if MISFIT in messages:
             index = messages.index(MISFIT)
-            refusal = RejectedMessage(index, "", "", "it does not fit", ends_stream=True)
+            refusal = RejectedMessage(
+                index, "", "", "", None, Cause.WRONG_TYPE, "it does not fit", ends_stream=True
+            )
             messages = messages[:index]
         self.at_once.append(at_once)
         self.carried.append(keys)
@@ -141,6 +144,19 @@ def test_what_comes_at_once_is_one_record(ingestor: Ingestor):
 
     with_stream(ingestor, story)
     assert ingestor.records == [[b"a", b"b1", b"b2", b"", b"c"]]
+
+
+def test_what_would_be_too_much_at_once_is_taken_in_parts(ingestor: Ingestor):
+    """And not by a thread for each stream."""
+
+    async def story(stream: IngestStream) -> None:
+        calls = [Call(stream, frame(bytes(1_100))) for _ in range(100)]
+        assert [await call.status() for call in calls] == [b"0"] * 100
+
+    with_stream(ingestor, story)
+    assert sum(map(len, ingestor.records)) == 100
+    assert len(ingestor.records) <= 10
+    assert all(ingestor.at_once)
 
 
 @pytest.mark.parametrize("before", [[], [b""], [b"fits", b""]])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from sift_server.ingest import Ingestor
-    from sift_wire.decode import RejectedMessage
+    from sift_wire.rejection import RejectedMessage
 
 BUSY_WAIT_MS = 1
 """How long after the last taking the next one is, at the soonest, if clients wait for it and the
@@ -97,7 +97,16 @@ class Gathering:
 
     def add(self, stream: Gathered, n_bytes: int, *, is_awaited: bool) -> None:
         """Take what a stream received, soon; `n_bytes` is how much that is by now."""
-        self._bytes += n_bytes - self._waiting.get(stream, 0)
+        more = n_bytes - self._waiting.get(stream, 0)
+        if self._waiting and self._bytes + more > self._ingestor.limits.at_once_bytes_max:
+            # With these it would be too much to be taken at once.
+            was_waiting = stream in self._waiting
+            self._take()
+            if was_waiting:
+                # What came last was cut with the rest.
+                return
+            more = n_bytes
+        self._bytes += more
         self._waiting[stream] = n_bytes
         if self._bytes >= self._ingestor.limits.at_once_bytes_max:
             self._take()

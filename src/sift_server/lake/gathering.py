@@ -46,6 +46,7 @@ SEGMENT_HEAP = 7
 SEGMENT_FIRST_NS, SEGMENT_LAST_NS = 8, 9
 """The smallest and the largest time."""
 SEGMENT_COLUMNS = 10
+_NO_SEGMENTS = np.empty((0, SEGMENT_COLUMNS), np.int64)
 
 
 @compiled
@@ -162,11 +163,17 @@ def gather_points(
     return count, in_order
 
 
+def count_segments(groups: Ints, times_ns: Ints) -> int:
+    """How many segments `cut_segments` would make."""
+    count: int = cut_segments(groups, times_ns[:0], times_ns, _NO_SEGMENTS)
+    return count
+
+
 def warm_up() -> None:
     """Compile the loops, or load them from the disk, so that the first flush does not wait."""
     none = np.empty(0, np.int64)
-    segments = np.empty((0, SEGMENT_COLUMNS), np.int64)
-    cut_segments(np.empty((0, GROUP_COLUMNS), np.int64), none, none, segments)
+    segments = _NO_SEGMENTS
+    count_segments(np.empty((0, GROUP_COLUMNS), np.int64), none)
     words, present = np.empty(0, np.uint64), np.empty(0, np.bool_)
     numbers = np.empty(0, np.int32)
     gather_points(

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from sift_server.lake.block import PointBlock, PointFlow
 
+SEGMENTS_MAX = 512 * 1024
+"""Segments that are made at a time, of 80 bytes, up to three times in memory."""
+
 _VARIABLE = list(VARIABLE_KINDS)
 _FOREVER_NS = (-(2**63), 2**63 - 1)
 _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
@@ -64,9 +67,28 @@ def sorted_points(blocks: Sequence[PointBlock], points_max: int) -> Iterator[Day
     Args:
         blocks: The blocks, in order of arrival.
         points_max: Points of a chunk. It is exceeded only if one channel has more at one time.
+
+    Yields:
+        Dates in order; begins anew behind `SEGMENTS_MAX` segments, for they take memory.
     """
-    if not blocks:
-        return
+    for portion in _portions(blocks):
+        yield from _sorted_portion(portion, points_max)
+
+
+def _portions(blocks: Sequence[PointBlock]) -> Iterator[Sequence[PointBlock]]:
+    """Cut blocks so that few segments are made of them at a time, usually not at all."""
+    first = segments = 0
+    for number, block in enumerate(blocks):
+        more = gathering.count_segments(block.groups, block.timestamps_ns)
+        if segments and segments + more > SEGMENTS_MAX:
+            yield blocks[first:number]
+            first, segments = number, 0
+        segments += more
+    if first < len(blocks):
+        yield blocks[first:]
+
+
+def _sorted_portion(blocks: Sequence[PointBlock], points_max: int) -> Iterator[DayOfPoints]:
     rows = _Rows.of(blocks)
     channels = _Channels.of(rows.flows)
     days = rows.segments[:, gathering.SEGMENT_DAY]
@@ -130,8 +152,7 @@ class _Rows:
         groups[:, kernels.RUN] = numbers[groups[:, kernels.RUN] + run_starts]
         flows = _number_flows(blocks, counts, groups)
         timestamps_ns = np.concatenate([block.timestamps_ns for block in blocks])
-        segments = np.empty((0, gathering.SEGMENT_COLUMNS), np.int64)
-        count = gathering.cut_segments(groups, heap_starts, timestamps_ns, segments)
+        count = gathering.count_segments(groups, timestamps_ns)
         segments = np.empty((count, gathering.SEGMENT_COLUMNS), np.int64)
         gathering.cut_segments(groups, heap_starts, timestamps_ns, segments)
         return cls(
