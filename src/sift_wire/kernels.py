@@ -74,6 +74,9 @@ SECONDS_MIN = -9_223_372_036
 SECONDS_MAX = 9_223_372_035
 """Whole seconds that are int64 nanoseconds: 1677-09-21T00:12:44Z to 2262-04-11T23:47:15Z."""
 
+RUN_ID_BYTES_MAX = 1_024
+"""Length of the id of a run; servers give shorter ones. Each one that is new takes memory."""
+
 _PREFIX_BYTES = 5
 _VARINT_BYTES_MAX = 10
 
@@ -349,6 +352,8 @@ def _scan_message(data: Bytes, start: int, end: int, row: Ints) -> bool:
             elif tag == _TAG_FLOW:
                 row[FLOW_START], row[FLOW_END] = content, at
             elif tag == _TAG_RUN:
+                if at - content > RUN_ID_BYTES_MAX:
+                    return False
                 row[RUN_START], row[RUN_END] = content, at
         else:
             return False

@@ -30,6 +30,7 @@ class Cause(enum.StrEnum):
     TIMESTAMP_OUT_OF_RANGE = "timestamp out of range"
     WRONG_NUMBER_OF_VALUES = "wrong number of values"
     WRONG_TYPE = "wrong type"
+    RUN_ID_TOO_LONG = "run id too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,13 @@ def _misfit(request: IngestWithConfigDataStreamRequest, find_layout: FindLayout)
     except UnknownFlowError as error:
         return _Misfit(Cause.UNKNOWN_FLOW, str(error))
     flow = f"flow {request.flow!r}"
+    run_id_bytes = len(request.run_id.encode())
+    if run_id_bytes > kernels.RUN_ID_BYTES_MAX:
+        return _Misfit(
+            Cause.RUN_ID_TOO_LONG,
+            f"{flow}: the run id has {run_id_bytes} bytes; at most {kernels.RUN_ID_BYTES_MAX} are"
+            " taken",
+        )
     if not request.HasField("timestamp"):
         return _Misfit(Cause.NO_TIMESTAMP, f"{flow}: the message has no timestamp")
     seconds, nanos = request.timestamp.seconds, request.timestamp.nanos

@@ -122,6 +122,7 @@ def expected_row(data: bytes) -> Row | None:
     timestamp = request.timestamp
     if (
         layout is None
+        or len(request.run_id.encode()) > kernels.RUN_ID_BYTES_MAX
         or not request.HasField("timestamp")
         or not 0 <= timestamp.nanos < NS_PER_S
         or not kernels.SECONDS_MIN <= timestamp.seconds <= kernels.SECONDS_MAX

@@ -183,6 +183,8 @@ def edited(**changes: Any) -> Request:
             request.timestamp.nanos = value
         elif name == "seconds":
             request.timestamp.seconds = value
+        elif name == "run_id":
+            request.run_id = value
         else:
             setattr(request.channel_values[0], name, value)
     return request
@@ -193,6 +195,11 @@ def edited(**changes: Any) -> Request:
     [
         (edited(flow="redings"), Cause.UNKNOWN_FLOW, "no flow 'redings' in 'config'"),
         (edited(clear="timestamp"), Cause.NO_TIMESTAMP, "flow 'one': the message has no timestamp"),
+        (
+            edited(run_id="r" * 1_025),
+            Cause.RUN_ID_TOO_LONG,
+            "flow 'one': the run id has 1025 bytes; at most 1024 are taken",
+        ),
         (
             edited(nanos=-5),
             Cause.TIMESTAMP_OUT_OF_RANGE,
