@@ -127,7 +127,9 @@ class Server:
 
         rejects = PendingRejects(catalog.error_queue.add)
         flows = FlowDirectory(catalog.ingestion_configs.flow)
-        keys = AcknowledgedKeys.open(folder.keys_path)
+        # With a log that was moved away, batches are gone whose keys may be in the file.
+        known = AcknowledgedKeys if log.is_new else AcknowledgedKeys.open
+        keys = known(folder.keys_path)
         ingestor = Ingestor(
             log, flows, store, rejects, time.time_ns, self._settings.ingest_limits, keys
         )

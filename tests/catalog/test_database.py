@@ -28,7 +28,7 @@ from sift_server.catalog.database import Database
 from sift_server.catalog.filters import where
 from sift_server.catalog.runs import RUN_FIELDS
 from sift_server.catalog.tables import SCHEMA_VERSION
-from sift_server.errors import AlreadyExistsError, ResourceExhaustedError
+from sift_server.errors import AlreadyExistsError, DiskFullError, ResourceExhaustedError
 from support.catalogs import flow_of, open_catalog
 
 
@@ -137,6 +137,25 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path):
         with database.read() as connection:
             version = connection.execute(text("SELECT version FROM schema_version")).scalar()
     assert version == SCHEMA_VERSION
+
+
+@pytest.mark.proves("full-disk-catalog")
+def test_a_full_disk_is_told_from_other_failures(tmp_path):
+    """As something that passes; nothing is changed, and the next transaction is taken."""
+    with closing(Database.open(tmp_path / "catalog.sqlite")) as database:
+        with database.write() as connection:
+            connection.execute(text("CREATE TABLE large (data)"))
+
+        def fill(pages_max: int) -> None:
+            with database.write() as connection:
+                connection.execute(text(f"PRAGMA max_page_count = {pages_max}"))
+                connection.execute(text("INSERT INTO large VALUES (zeroblob(1000000))"))
+
+        with pytest.raises(DiskFullError, match="disk of the catalog is full"):
+            fill(1)
+        fill(1_000_000)
+        with database.read() as connection:
+            assert connection.execute(text("SELECT count(*) FROM large")).scalar() == 1
 
 
 def test_a_reader_sees_one_state(tmp_path):

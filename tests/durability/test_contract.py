@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
 import sqlite3
 import threading
+import uuid
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from deltalake import DeltaTable
 
 from sift.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from sift_server.faults import PLAN_VARIABLE, WHILE_VARIABLE
+from sift_server.ingest.acknowledged import AcknowledgedKeys
 from sift_server.lake import PointStore
 from sift_server.log import FileLog, LogLimits
 from sift_server.log.files import Disk
@@ -210,6 +213,23 @@ def test_a_stream_sent_five_times_reads_back_once(tmp_path: Path):
     store.close()
     with serving(tmp_path) as server, plain_channel(server.address, server.api_key) as channel:
         assert points_of(channel, config.asset_id) == before
+
+
+@pytest.mark.proves("replay-nothing")
+def test_a_key_is_forgotten_with_the_log_that_had_its_batch(tmp_path: Path):
+    """Who moves a damaged log away loses what is in it; a retry brings it again."""
+    key = uuid.uuid4()
+    with serving(tmp_path) as server, plain_channel(server.address, server.api_key) as channel:
+        config = create_config(channel, FLOWS, ASSET, ASSET)
+        server.kill()
+    shutil.rmtree(tmp_path / "log")
+    keys = AcknowledgedKeys(tmp_path / "keys")
+    keys.add([key.bytes])
+    keys.persist()
+    with serving(tmp_path) as server, plain_channel(server.address, server.api_key) as channel:
+        for _ in range(2):
+            ingest(channel, rows_of(config), metadata=[("sift-idempotency-key", str(key))])
+            assert read_points(channel, config.asset_id, "x") == everything()
 
 
 @pytest.mark.proves("point-same")

@@ -128,11 +128,12 @@ class Ingestor:
         carried += self.keys.take_riding(KEYS_PER_RECORD_MAX - len(carried))
 
         def publish(position: int) -> None:
-            if carried:
-                self.keys.add(carried)
             if rejected:
                 self._rejects.add(_entries(position, frames, rejected, received_ns))
             self._store.publish(position, decoded.blocks)
+            # From here on a retry is told OK, and its points have to be readable.
+            if carried:
+                self.keys.add(carried)
 
         payload = record_payload(frames.payload(), carried)
         return Taken(self._log.append(payload, publish), refusal)

@@ -126,6 +126,8 @@ class FileLog:
         self._limits = limits
         self._disk = disk
         self._segments: list[_Segment] = []
+        self.is_new = False
+        """Whether there was no segment when the log was opened."""
         self._descriptor = -1
         self._segment_bytes = 0
         self._durable = 0
@@ -292,6 +294,7 @@ class FileLog:
             self._disk.sync(self._descriptor)
             self._disk.sync_folder(self._folder)
         else:
+            self.is_new = True
             self._durable = max(self._durable, covered_position)
             self._begin_segment()
         self._remove(covered)
