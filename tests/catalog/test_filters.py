@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from sift_server.catalog import (
     Attributes,
     ListRequest,
     RunDraft,
+    database,
 )
-from sift_server.catalog.cel import FILTER_CHARS_MAX, FILTER_DEPTH_MAX
+from sift_server.catalog.cel import FILTER_CHARS_MAX
+from sift_server.catalog.cel_text import FILTER_DEPTH_MAX
 from sift_server.catalog.filters import FILTER_OPERATIONS_MAX, FILTER_PATTERN_CHARS_MAX
-from sift_server.errors import InvalidArgumentError
+from sift_server.errors import InvalidArgumentError, ResourceExhaustedError
 from support.catalogs import JANUARY_NS, StepClock, flow_of, open_catalog
 
 if TYPE_CHECKING:
@@ -261,6 +264,13 @@ def test_filters_mean_what_cel_means(runs, text):
         (" && ".join(["is_pinned"] * FILTER_OPERATIONS_MAX), "more than 500 operations"),
         (f"size(name) in [{','.join(['1'] * 10_001)}]", "more than 10,000 list items"),
         ("a" * (FILTER_CHARS_MAX + 1), "characters"),
+        (f"size(name) == {'9' * 5_000}", "more than 400 characters"),
+        (f"duration > duration('{'9' * 5_000}s')", "is not a duration"),
+        (f"duration > duration('0.{'9' * 5_000}s')", "is not a duration"),
+        ("name == 'a", "can't be read at column 9"),
+        ("name == \"a' && is_pinned", "can't be read at column 9"),
+        ("name == 'a\n'", "can't be read at column 9"),
+        ('name == """a""', "can't be read at column 9"),
     ],
 )
 def test_what_is_no_filter_is_refused(runs, text, said):
@@ -396,3 +406,73 @@ def test_a_regular_expression_is_searched_in_the_database(runs):
     """The answer does not depend on how many rows a page has."""
     page = runs.runs.list(ListRequest(filter="name.matches('1$')", page_size=1))
     assert (len(page.items), bool(page.next_token)) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"' + r"a\n" * 1_000,
+        '"""' + r"\"" * 1_000,
+        "'" + "\\" * 500_001 + "'",
+        "name in ['" + r"\n" * 100_000 + "', '",
+        '"' * 500_000,
+        "(" * 250_000 + "a" + ")" * 250_000,
+        "!" * 500_000 + "a",
+        "-" * 500_000 + "1",
+        "a&&" * 170_000 + "a",
+        "a?b:" * 120_000 + "a",
+        "a.a" * 170_000,
+        "size(name) in [" + "1," * 200_000 + "1]",
+        "name in [{'a': " * 30_000,
+        "9" * 500_000,
+        "//" * 250_000,
+    ],
+    ids=range(15),
+)
+def test_no_text_keeps_the_parser_busy(runs, text):
+    """What is no filter is known by its size, depth and open strings before it is parsed."""
+    started_s = time.thread_time()
+    with pytest.raises(InvalidArgumentError):
+        runs.runs.list(ListRequest(filter=text))
+    assert time.thread_time() - started_s < 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\\",
+        "a\\\\",
+        "a'b",
+        'a"b',
+        "// a",
+        "a //'b",
+        '"""',
+        "[(!-)]",
+        "x" * 500,
+        "\U0001f6f0 '\\''",
+        "\0",
+    ],
+)
+def test_a_string_is_what_is_written_whatever_is_in_it(catalog, name):
+    """The parser does not see what is in strings, and the condition does."""
+    catalog.runs.create(RunDraft(name))
+    catalog.runs.create(RunDraft("other"))
+    for quote in ("'", '"', "'''", '"""'):
+        escaped = name.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"')
+        assert names(catalog, f"name == {quote}{escaped}{quote} // 'not this") == [name]
+        assert names(catalog, f"name in [{quote}{escaped}{quote}, 'x'] && name != 'y'") == [name]
+
+
+def test_a_question_that_takes_too_long_ends(catalog, monkeypatch):
+    """RESOURCE_EXHAUSTED with the limit; the catalog goes on, and later questions have time."""
+    for number in range(300):
+        catalog.runs.create(RunDraft(f"run {number}"))
+    text = " || ".join(f"name.matches('{number}.*x')" for number in range(400, 500))
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "READ_MS_MAX", 1)
+        patched.setattr(database, "_STEPS_BETWEEN_LOOKS", 1_000)
+        with pytest.raises(ResourceExhaustedError, match="than it finds in 1 ms"):
+            catalog.runs.list(ListRequest(filter=text))
+    assert catalog.runs.list(ListRequest(filter=text)).items == []
+    catalog.runs.create(RunDraft("after"))
+    assert names(catalog, "name == 'after'") == ["after"]

@@ -13,6 +13,11 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sift_server.catalog.cel_text import (
+    FILTER_DEPTH_MAX,
+    TooDeepError,
+    without_strings,
+)
 from sift_server.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -21,8 +26,8 @@ if TYPE_CHECKING:
 FILTER_CHARS_MAX = 512 * 1024
 """Longest filter text."""
 
-FILTER_DEPTH_MAX = 64
-"""How deep parentheses, calls and `!` may stand in each other."""
+NUMBER_CHARS_MAX = 400
+"""Longest number in a filter; no number of 64 bits needs as many."""
 
 FILTERS_CACHED_MAX = 256
 """How many parsed filters are remembered."""
@@ -132,7 +137,9 @@ def _parse(text: str) -> Node:
     from celpy.celparser import CELParseError  # noqa: PLC0415 - slow to import, rarely needed
 
     try:
-        tree = _parser()(text)
+        tree = _parser()(without_strings(text))
+    except TooDeepError:
+        raise _too_deep(text) from None
     except CELParseError as error:
         where = f" at column {error.column}" if error.column and error.column > 0 else ""
         raise InvalidArgumentError(
@@ -141,6 +148,12 @@ def _parse(text: str) -> Node:
             " quotes inside of a string escaped by a backslash"
         ) from None
     return _Reader(text).node(tree, 0)
+
+
+def _too_deep(text: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"the filter {shortened(text)} is nested more than {FILTER_DEPTH_MAX} levels deep"
+    )
 
 
 _parse_cached = functools.lru_cache(FILTERS_CACHED_MAX)(_parse)
@@ -171,10 +184,7 @@ class _Reader:
     def node(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         """Read one node and those below it."""
         if depth > FILTER_DEPTH_MAX:
-            raise InvalidArgumentError(
-                f"the filter {shortened(self._text)} is nested more than {FILTER_DEPTH_MAX}"
-                " levels deep"
-            )
+            raise _too_deep(self._text)
         # Most rules of the grammar only say how tightly operators bind.
         while tree.data in _PASSED_THROUGH and len(tree.children) == 1:
             tree = tree.children[0]
@@ -256,7 +266,11 @@ class _Reader:
         (token,) = tree.children
         if token.type == "BYTES_LIT":
             raise self._unsupported(tree)
-        return Literal(_literal(token.type, str(token)))
+        written = str(token)
+        if token.type in _STRINGS:
+            # The parser did not see what is in it.
+            written = self._text[token.start_pos : token.end_pos]
+        return Literal(_literal(token.type, written))
 
     def _unsupported(self, tree: Any) -> InvalidArgumentError:  # noqa: ANN401
         written = self._text[tree.meta.start_pos : tree.meta.end_pos]
@@ -279,6 +293,7 @@ _PASSED_THROUGH = frozenset(
         "primary",
     }
 )
+_STRINGS = ("STRING_LIT", "MLSTRING_LIT")
 _OPERATORS = {
     "relation_eq": "==",
     "relation_ne": "!=",
@@ -293,12 +308,17 @@ _OPERATORS = {
 
 
 def _literal(kind: str, text: str) -> str | int | float | bool | None:
-    if kind in ("STRING_LIT", "MLSTRING_LIT"):
+    if kind in _STRINGS:
         return _string(text)
     if kind == "BOOL_LIT":
         return text == "true"
     if kind == "NULL_LIT":
         return None
+    if len(text) > NUMBER_CHARS_MAX:
+        raise InvalidArgumentError(
+            f"the number {shortened(text)} in the filter has more than {NUMBER_CHARS_MAX}"
+            " characters"
+        )
     if kind == "FLOAT_LIT":
         return float(text)
     digits = text.rstrip("uU")

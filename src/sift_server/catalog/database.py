@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,12 @@ CONNECTIONS_MAX = 16
 CONNECTION_WAIT_MS = 30_000
 """How long a thread waits for a connection."""
 
+
+READ_MS_MAX = 30_000
+"""How long a question may take that has a filter of a client in it, or anything else."""
+
+_STEPS_BETWEEN_LOOKS = 100_000
+"""SQLite's steps between two looks at the clock: a millisecond or a few."""
 
 WRITE_WAIT_MS = 30_000
 """How long a thread waits for other threads that write."""
@@ -115,9 +122,23 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Run a with-block on one state of the database."""
+        """Run a with-block on one state of the database.
+
+        Raises:
+            ResourceExhaustedError: It took longer than `READ_MS_MAX`.
+        """
+        until_s = time.monotonic() + READ_MS_MAX / 1_000
         with self._engine.connect() as connection:
-            yield connection
+            try:
+                with _stopped_at(until_s, connection):
+                    yield connection
+            except OperationalError:
+                if time.monotonic() < until_s:
+                    raise
+                raise ResourceExhaustedError(
+                    f"the catalog was asked for more than it finds in {READ_MS_MAX:,} ms; ask for"
+                    " less, by a filter that is simpler or has fewer operations"
+                ) from None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -235,6 +256,21 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
 
 def _only_read(connection: Any, _record: object) -> None:  # noqa: ANN401
     connection.execute("PRAGMA query_only=ON").close()
+
+
+@contextmanager
+def _stopped_at(until_s: float, connection: Connection) -> Iterator[None]:
+    """End what SQLite is at when the clock of `time.monotonic` says so."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(lambda: time.monotonic() >= until_s, _STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    finally:
+        # Others use the connection after this one.
+        driver.set_progress_handler(None, 0)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -24,6 +24,8 @@ _UNIT_NS = {
     "us": 1_000,
     "ns": 1,
 }
+_DURATION_CHARS_MAX = 400
+
 N = TypeVar("N", int, float)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,7 +69,7 @@ def duration_ns(text: str) -> int:
     Raises:
         InvalidArgumentError: It is not such a duration.
     """
-    if _DURATION.fullmatch(text.strip()) is None:
+    if len(text) > _DURATION_CHARS_MAX or _DURATION.fullmatch(text.strip()) is None:
         raise InvalidArgumentError(
             f"{shortened(text)} in the filter is not a duration; write it as '90.5s' or '1h30m',"
             " of the units h, m, s, ms, us, ns"
