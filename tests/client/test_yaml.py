@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sift_py.errors import RuleConfigError, TelemetryConfigValidationError, YamlConfigError
 from sift_py.ingestion.config.telemetry import TelemetryConfig
-from sift_py.ingestion.config.yaml import error, spec
+from sift_py.ingestion.config.yaml import _read, error, spec
 from sift_py.ingestion.config.yaml.load import load_named_expression_modules
 
 if TYPE_CHECKING:
@@ -100,3 +101,73 @@ def test_keys_of_enum_types_are_numbers_of_32_bits(tmp_path: Path) -> None:
 def test_the_error_is_exported_where_programs_import_it_from() -> None:
     """Published programs import it from `spec`."""
     assert spec.YamlConfigError is error.YamlConfigError is YamlConfigError
+
+
+LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+MERGES = "a0: &a0 {k: 1}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12)
+)
+WIDE = (
+    "asset_name: a\nx: &c {name: c, data_type: double}\n"
+    f"y: &f {{name: f, channels: [{', '.join(['*c'] * 10_000)}]}}\n"
+    f"flows: [{', '.join(['*f'] * 10_000)}]\n"
+)
+LONG_TEXTS = f"a: &a {'x' * 1_000_000}\nb: [{', '.join(['*a'] * 10_000)}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LAUGHS, "aliases filled in it has more than"),
+        (MERGES, "aliases filled in it has more than"),
+        (WIDE, "aliases filled in it has more than"),
+        (LONG_TEXTS, "aliases filled in it has more than"),
+        ("asset_name: x\nflows: &a [*a]\n", r"\*a stands for what it is in"),
+        ("a: " + "[" * 100_000, "nest"),
+        ("- " * 100_000, "nest"),
+        ("asset_name: 1" + ":59" * 50_000, "a number has 150,001 characters"),
+        ("asset_name: 1" + ":59" * 50_000 + ".5", "a number has 150,003 characters"),
+        ("asset_name: !!int ''", "is not YAML"),
+        ("asset_name: !!float ''", "is not YAML"),
+        ("asset_name: !!bool 'x'", "is not YAML"),
+        ("asset_name: !!timestamp 'x'", "is not YAML"),
+        ("asset_name: !!python/object/apply:os.system [exit 1]", "could not determine"),
+        ("asset_name: !!python/name:os.system", "could not determine"),
+        ("\0", "not allowed"),
+    ],
+)
+def test_a_hostile_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """Nothing of it is run, and it is refused before it takes much time or memory."""
+    path = tmp_path / "hostile.yml"
+    path.write_text(text, encoding="utf-8")
+    started_s = time.thread_time()
+    with pytest.raises(error.YamlConfigError, match=said):
+        TelemetryConfig.try_from_yaml(path)
+    with pytest.raises(error.YamlConfigError, match=said):
+        load_named_expression_modules(path)
+    assert time.thread_time() - started_s < 10
+
+
+def test_a_file_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not read to its end."""
+    monkeypatch.setattr(_read, "YAML_BYTES_MAX", 1_000)
+    path = tmp_path / "large.yml"
+    path.write_text("a: b\n" * 1_000, encoding="utf-8")
+    with pytest.raises(error.YamlConfigError, match="the limit is 1,000"):
+        load_named_expression_modules(path)
+
+
+def test_aliases_are_welcome_in_bounds(tmp_path: Path) -> None:
+    """Configs that share channels among flows by aliases are read as if they were written out."""
+    path = tmp_path / "shared.yml"
+    path.write_text(
+        "asset_name: a\nx: &c {name: c, data_type: double}\nflows:\n"
+        "  - {name: f, channels: [*c]}\n  - {name: g, channels: [*c]}\n",
+        encoding="utf-8",
+    )
+    config = TelemetryConfig.try_from_yaml(path)
+    assert [[one.name for one in flow.channels] for flow in config.flows] == [["c"], ["c"]]

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sift_py.errors import YamlConfigError
+from sift_py.ingestion._internal.shown import shown_plain
 from sift_py.ingestion.config.yaml._check import MismatchError, check
 from sift_py.ingestion.config.yaml.spec import TelemetryConfigYamlSpec
 
@@ -75,7 +76,8 @@ def load_named_expression_modules(
                 if not isinstance(text, str):
                     raise YamlConfigError(
                         f"Expected {what} to be a string but it is <{type(text).__name__}>"
-                        f" {text!r}, in the named expression module '{path}'. Put it in quotes."
+                        f" {shown_plain(text)}, in the named expression module '{path}'. Put it in"
+                        " quotes."
                     )
             if name in expressions:
                 raise YamlConfigError(
@@ -88,15 +90,19 @@ def load_named_expression_modules(
 
 def _read_mapping(path: str | PathLike[str], content: str) -> dict[Any, Any]:
     """Parse a file that holds one mapping."""
-    import yaml  # noqa: PLC0415  # only programs that read YAML wait for its import
+    # Only programs that read YAML wait for its import.
+    from sift_py.ingestion.config.yaml._read import (  # noqa: PLC0415
+        YAML_BYTES_MAX,
+        DocumentError,
+        read,
+    )
 
-    # libyaml, where PyYAML was built with it, is an order of magnitude faster.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    # As bytes, so that YAML decides on the encoding, not the locale.
+    with Path(path).open("rb") as file:
+        data = file.read(YAML_BYTES_MAX + 1)
     try:
-        # As bytes, so that YAML decides on the encoding, not the locale.
-        with Path(path).open("rb") as file:
-            parsed = yaml.load(file, loader)  # noqa: S506  # it is a safe one
-    except (yaml.YAMLError, ValueError) as error:  # the latter for a date such as 2024-13-45
+        parsed = read(data)
+    except DocumentError as error:
         raise YamlConfigError(f"'{path}' is not YAML: {error}") from error
     if parsed is None:
         raise YamlConfigError(f"'{path}' is empty. Expected a mapping of {content}.")
