@@ -4,7 +4,7 @@
 DIR/
     format            version of this layout, a number
     lock              held by the process that serves the folder; its pid is in it
-    api_key           the key that callers must send, mode 0600
+    api_key           the key that is good for everything, mode 0600
     catalog.sqlite    assets, ingestion configs, channels, runs, rules, the error queue
     keys              idempotency keys of batches that were acknowledged, the last 65,536
     log/              the ingest log: what was acknowledged and is not in the table yet
@@ -32,6 +32,11 @@ class DataDirectoryInUseError(DataDirectoryError):
     """Another process serves the folder."""
 
 
+def catalog_path(path: Path) -> Path:
+    """Where the catalog of a folder is, whoever serves it."""
+    return path / "catalog.sqlite"
+
+
 class DataDirectory:
     """A folder, locked for this process until it is closed.
 
@@ -42,7 +47,7 @@ class DataDirectory:
     def __init__(self, path: Path, lock: int) -> None:
         self._lock = lock
         self.api_key_path = path / "api_key"
-        self.catalog_path = path / "catalog.sqlite"
+        self.catalog_path = catalog_path(path)
         self.keys_path = path / "keys"
         self.log_path = path / "log"
         self.lake_path = path / "lake"

@@ -8,7 +8,8 @@ ServerError
 ├── FailedPreconditionError   the request is right, but not in the present state of the server
 ├── ResourceExhaustedError    a named limit was exceeded
 │   └── DiskFullError         the disk has no room; the server goes on by itself when it has
-├── UnauthenticatedError      no key, or the wrong one
+├── UnauthenticatedError      no key, or one that is wrong or ended
+├── PermissionDeniedError     the key is right, and not for this
 └── UnimplementedError        this server does not do that
 ```
 
@@ -26,6 +27,7 @@ __all__ = [
     "FailedPreconditionError",
     "InvalidArgumentError",
     "NotFoundError",
+    "PermissionDeniedError",
     "ResourceExhaustedError",
     "ServerError",
     "UnauthenticatedError",
@@ -70,7 +72,11 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 class UnauthenticatedError(ServerError):
-    """The call carries no API key, or the wrong one."""
+    """The call carries no API key, or one that is wrong, was revoked, or expired."""
+
+
+class PermissionDeniedError(ServerError):
+    """The call carries an API key that is not good for it."""
 
 
 class UnimplementedError(ServerError):

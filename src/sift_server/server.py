@@ -12,6 +12,7 @@ from sift_server import lake
 from sift_server.api.app import build_app
 from sift_server.api.http_server import HttpLimits, HttpServer
 from sift_server.api.ingest_stream import IngestStream
+from sift_server.api.key_ring import KeyRing, KeyWatch, OpenDoor, is_loopback
 from sift_server.api.services import services
 from sift_server.api_key import load_or_create_api_key
 from sift_server.catalog import Catalog, ErrorQueueLimits
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from sift_server.api.auth import Keys
+    from sift_server.api.tls import TlsFiles
+
 INGEST_THREADS = 4
 """Threads that decode ingest streams. Decoding runs without the GIL, so more than cores help
 little; a few more than streams that wait for room hinder nobody."""
@@ -53,8 +57,9 @@ class ServerSettings:
         data_dir: Folder of everything the server keeps; made when it is not there.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
-        tls_cert: PEM file with the certificate chain, or None for plaintext.
-        tls_key: PEM file with its private key.
+        tls: What to serve TLS with, or None for plaintext.
+        needs_key: Whether callers must send a key. Without, only programs of this machine may call:
+            the host has to be a loopback address.
         store_limits: How much is kept in memory before it is written to the table.
         ingest_limits: How much streams may hold.
         http_limits: How much connections may hold.
@@ -64,8 +69,8 @@ class ServerSettings:
     data_dir: Path
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    tls: TlsFiles | None = None
+    needs_key: bool = True
     store_limits: StoreLimits = field(default_factory=StoreLimits)
     ingest_limits: IngestLimits = field(default_factory=IngestLimits)
     http_limits: HttpLimits = field(default_factory=HttpLimits)
@@ -88,7 +93,7 @@ class Server:
         self._ready = False
         self._http: HttpServer | None = None
         self.api_key = ""
-        """The key that callers must send, once the server started."""
+        """The key that is good for everything, once the server started."""
 
     @property
     def address(self) -> str:
@@ -107,6 +112,7 @@ class Server:
                 version made it.
             LogCorruptionError: The log is damaged before its end; says where and what to do.
             OSError: A file can't be opened, or the address is taken.
+            ValueError: Others could call without a key.
         """
         try:
             self._start()
@@ -115,6 +121,11 @@ class Server:
             raise
 
     def _start(self) -> None:
+        if not self._settings.needs_key and not is_loopback(self._settings.host):
+            raise ValueError(
+                f"whoever reaches {self._settings.host} could read and write everything here"
+                " without a key. Listen on 127.0.0.1, ::1 or localhost, or let callers need a key."
+            )
         keep = self._open
         folder = keep.enter_context(DataDirectory.open(self._settings.data_dir))
         self.api_key = load_or_create_api_key(folder.api_key_path)
@@ -143,6 +154,12 @@ class Server:
         upkeep.start()
         keep.callback(upkeep.stop)
 
+        callers: Keys = OpenDoor()
+        if self._settings.needs_key:
+            callers = KeyRing(self.api_key)
+            watch = KeyWatch(callers, catalog.api_keys)
+            watch.start()
+            keep.callback(watch.stop)
         call_threads = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="sift-call")
         keep.callback(call_threads.shutdown)
         ingest_threads = ThreadPoolExecutor(INGEST_THREADS, thread_name_prefix="sift-ingest")
@@ -150,7 +167,7 @@ class Server:
         app = build_app(
             services(catalog, PointReader(store)),
             call_threads,
-            self.api_key,
+            callers,
             IngestStream(ingestor, ingest_threads),
             lambda: self._ready,
         )
@@ -158,8 +175,7 @@ class Server:
             app,
             self._settings.host,
             self._settings.port,
-            tls_cert=self._settings.tls_cert,
-            tls_key=self._settings.tls_key,
+            tls=self._settings.tls,
             limits=self._settings.http_limits,
         )
         self._http.start()

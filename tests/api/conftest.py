@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,11 +17,14 @@ from sift_server import errors
 from sift_server.api.app import build_app
 from sift_server.api.grpc_status import GrpcCode, send_grpc_error, send_grpc_response
 from sift_server.api.http_server import HttpServer
+from sift_server.api.key_ring import KeyRing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from sift_server.api.asgi import ASGIApp
+    from sift_server.api.auth import Keys
 
 API_KEY = "the key"
 
@@ -96,14 +100,31 @@ def ready() -> list[bool]:
 
 
 @pytest.fixture
-def app(ingest: Ingest, ready: list[bool]) -> Iterator[ASGIApp]:
-    with ThreadPoolExecutor(4) as threads:
-        yield build_app([Ping(), Assets(), Runs()], threads, API_KEY, ingest, lambda: ready[0])
+def build(ingest: Ingest, ready: list[bool]) -> Callable[[Keys], AbstractContextManager[str]]:
+    """Serves the doors to those whom some keys let in."""
+
+    @contextmanager
+    def serving(keys: Keys) -> Iterator[str]:
+        with ThreadPoolExecutor(4) as threads:
+            doors = [Ping(), Assets(), Runs()]
+            server = HttpServer(
+                build_app(doors, threads, keys, ingest, lambda: ready[0]), "127.0.0.1", 0
+            )
+            server.start()
+            yield f"127.0.0.1:{server.port}"
+            server.stop(grace_ms=500)
+
+    return serving
 
 
 @pytest.fixture
-def address(app: ASGIApp) -> Iterator[str]:
-    server = HttpServer(app, "127.0.0.1", 0)
-    server.start()
-    yield f"127.0.0.1:{server.port}"
-    server.stop(grace_ms=500)
+def app(ingest: Ingest, ready: list[bool]) -> Iterator[ASGIApp]:
+    with ThreadPoolExecutor(4) as threads:
+        keys = KeyRing(API_KEY)
+        yield build_app([Ping(), Assets(), Runs()], threads, keys, ingest, lambda: ready[0])
+
+
+@pytest.fixture
+def address(build: Callable[[Keys], AbstractContextManager[str]]) -> Iterator[str]:
+    with build(KeyRing(API_KEY)) as running:
+        yield running

@@ -108,6 +108,16 @@ def test_TLS(tmp_path: Path):  # noqa: N802
             assert ping(channel)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_no_key_is_needed_if_so_said(tmp_path: Path, host: str):
+    """On this machine: calls with no key, or any, are answered."""
+    with serving(tmp_path / "data", "--no-auth", "--listen", f"{host}:0") as server:
+        with grpc.insecure_channel(server.address) as channel:
+            assert ping(channel)
+        with plain_channel(server.address, "any") as channel:
+            assert ping(channel)
+
+
 def test_an_IPv6_address_is_printed_in_brackets(tmp_path: Path):  # noqa: N802
     """As it was given, so that clients can be told to use the line as it stands."""
     with serving(tmp_path / "data", "--listen", "[::1]:0") as server:
@@ -123,6 +133,11 @@ def test_an_IPv6_address_is_printed_in_brackets(tmp_path: Path):  # noqa: N802
         (["--listen", "127.0.0.1:99999"], "65535"),
         (["--tls-cert", "cert.pem"], "belong together"),
         (["--tls-cert", "no.pem", "--tls-key", "no.pem"], "no.pem"),
+        (["--tls-client-ca", "ca.pem"], "needs --tls-cert"),
+        (["--no-auth", "--listen", "0.0.0.0:0"], "without a key"),
+        (["--no-auth", "--listen", "[::]:0"], "without a key"),
+        (["--no-auth", "--listen", "192.168.7.7:0"], "without a key"),
+        (["--no-auth", "--listen", "example.com:0"], "without a key"),
     ],
 )
 def test_a_wrong_option_gets_a_sentence(tmp_path: Path, options: list[str], words: str):
@@ -134,3 +149,5 @@ def test_a_wrong_option_gets_a_sentence(tmp_path: Path, options: list[str], word
     assert refused.returncode != 0
     assert words in refused.stderr
     assert "Traceback" not in refused.stderr
+    if "--no-auth" in options:
+        assert not (tmp_path / "data").exists()

@@ -40,12 +40,17 @@ class ServeProcess:
             _, errors = self.process.communicate()
             raise AssertionError(f"sift serve did not get ready: {line!r}\n{errors}")
         self.address = line.removeprefix("ready on ").strip()
-        self._errors = threading.Thread(target=self.process.stderr.read, daemon=True)
+        self.log = ""
+        """What it logged, once it ended."""
+        self._errors = threading.Thread(target=self._read_log, daemon=True)
         self._errors.start()
 
     @property
     def api_key(self) -> str:
         return (self.data_dir / "api_key").read_text().strip()
+
+    def _read_log(self) -> None:
+        self.log = self.process.stderr.read()
 
     def kill(self) -> None:
         """`kill -9`: no goodbye."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sift_server.api.asgi import header, send_body
-from sift_server.api.auth import requires_key
+from sift_server.api.access import require
+from sift_server.api.asgi import is_grpc, send_body
+from sift_server.api.auth import Keys, grant_of, requires_key
 from sift_server.api.connect import ConnectApplication
-from sift_server.api.refusal import answers_failures
+from sift_server.api.grpc_status import GrpcCode
+from sift_server.api.refusal import answers_failures, send_refusal
 from sift_server.api.registry import Registry
+from sift_server.api.request_bytes import RequestBytes
 from sift_server.api.rest import RestApplication
+from sift_server.errors import PermissionDeniedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +29,7 @@ INGEST_PATH = "/sift.ingest.v1.IngestService/IngestWithConfigDataStream"
 def build_app(
     services: Sequence[object],
     threads: Executor,
-    api_key: str,
+    keys: Keys,
     ingest: ASGIApp,
     is_ready: Callable[[], bool],
 ) -> ASGIApp:
@@ -34,30 +38,27 @@ def build_app(
     Args:
         services: Service objects, see `sift_server.api.services`.
         threads: Where their methods run.
-        api_key: What callers must send.
+        keys: Which calls are let in.
         ingest: Handler of the ingest stream.
         is_ready: Whether calls can be answered, for `/readyz`.
     """
     registry = Registry(services, threads)
-    connect: ASGIApp = ConnectApplication(registry)
-    rest = RestApplication(registry)
+    request_bytes = RequestBytes()
+    rpc = _rpc(registry, ConnectApplication(registry, request_bytes), ingest)
+    rest = RestApplication(registry, request_bytes)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        content_type = header(scope, b"content-type")
-        is_grpc = content_type.partition("+")[0].strip() == "application/grpc"
-        if is_grpc and scope["http_version"] != "2":
+        if is_grpc(scope) and scope["http_version"] != "2":
             # There is no way to answer: gRPC's status is in trailers.
             message = b"gRPC needs HTTP/2. Connect, JSON and REST calls may use HTTP/1.1.\n"
             await send_body(send, HTTP_VERSION_NOT_SUPPORTED, "text/plain", message)
-        elif path == INGEST_PATH and is_grpc:
-            await ingest(scope, receive, send)
         elif path.startswith("/api/"):
             await rest(scope, receive, send)
         else:
-            await connect(scope, receive, send)
+            await rpc(scope, receive, send)
 
-    with_key = requires_key(answers_failures(dispatch), api_key)
+    with_key = requires_key(answers_failures(dispatch), keys)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"], scope.get("path"):
@@ -71,6 +72,30 @@ def build_app(
                 raise NotImplementedError(f"this server does not speak {other}")
 
     return app
+
+
+def _rpc(registry: Registry, connect: ASGIApp, ingest: ASGIApp) -> ASGIApp:
+    """The doors of gRPC and Connect, open to keys that are good for the method."""
+    methods = {method.path: method.descriptor for method in registry.methods}
+
+    async def rpc(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path not in methods:
+            message = f"this server does not have {path}"
+            await send_refusal(scope, send, GrpcCode.UNIMPLEMENTED, message)
+            return
+        grant = grant_of(scope)
+        try:
+            require(grant, methods[path])
+        except PermissionDeniedError as error:
+            await send_refusal(scope, send, GrpcCode.PERMISSION_DENIED, str(error))
+            return
+        if path == INGEST_PATH and is_grpc(scope):
+            await ingest(scope, grant.guarded(receive), send)
+        else:
+            await connect(scope, receive, send)
+
+    return rpc
 
 
 async def _send_health(send: Send, *, ok: bool) -> None:

@@ -33,3 +33,8 @@ def header(scope: Scope, name: bytes) -> str:
         if key == name:
             return str(value, "latin-1")
     return ""
+
+
+def is_grpc(scope: Scope) -> bool:
+    """Whether a request is a call of gRPC."""
+    return header(scope, b"content-type").partition("+")[0].strip() == "application/grpc"

@@ -1,33 +1,46 @@
-"""The key in front of every door but health."""
+"""The check of keys in front of every door but health."""
 
 from __future__ import annotations
 
-import hmac
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from sift_server.api.asgi import header
 from sift_server.api.grpc_status import GrpcCode
 from sift_server.api.refusal import send_refusal
+from sift_server.errors import UnauthenticatedError
 
 if TYPE_CHECKING:
     from sift_server.api.asgi import ASGIApp, Receive, Scope, Send
+    from sift_server.api.key_ring import Grant
 
-_HINT = (
-    "Send it as 'authorization: Bearer KEY'. It is the SIFT_API_KEY of the server, or else in the"
-    " file api_key of the server's data folder."
-)
+_GRANT = "sift.grant"
 
 
-def requires_key(app: ASGIApp, api_key: str) -> ASGIApp:
-    """Let only requests with the key through to an app."""
-    expected = f"Bearer {api_key}".encode()
+class Keys(Protocol):
+    """Knows which calls are let in: `KeyRing`, or `OpenDoor`."""
+
+    def admit(self, scope: Scope) -> Grant:
+        """Return what the call of an ASGI scope may do.
+
+        Raises:
+            UnauthenticatedError: Nothing.
+        """
+
+
+def requires_key(app: ASGIApp, keys: Keys) -> ASGIApp:
+    """Let only requests with a key that is good through to an app."""
 
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
-        sent = header(scope, b"authorization")
-        if hmac.compare_digest(sent.encode("latin-1"), expected):
-            await app(scope, receive, send)
+        try:
+            scope[_GRANT] = keys.admit(scope)
+        except UnauthenticatedError as error:
+            await send_refusal(scope, send, GrpcCode.UNAUTHENTICATED, str(error))
         else:
-            problem = "the API key is wrong" if sent else "the call has no API key"
-            await send_refusal(scope, send, GrpcCode.UNAUTHENTICATED, f"{problem}. {_HINT}")
+            await app(scope, receive, send)
 
     return checked
+
+
+def grant_of(scope: Scope) -> Grant:
+    """What a call that was let through may do."""
+    grant: Grant = scope[_GRANT]
+    return grant

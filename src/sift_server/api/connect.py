@@ -12,12 +12,15 @@ from connectrpc.server import ConnectASGIApplication, Endpoint
 
 from sift_server.api.grpc_status import GrpcCode, code_of, fitted
 from sift_server.api.registry import Method, Registry, UnexpectedError
+from sift_server.api.request_bytes import CountedGzip
 from sift_server.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from google.protobuf.message import Message
+
+    from sift_server.api.request_bytes import RequestBytes
 
 REQUEST_BYTES_MAX = 64 * 1024 * 1024
 """Largest unary request: configs with many wide flows are."""
@@ -26,20 +29,31 @@ REQUEST_BYTES_MAX = 64 * 1024 * 1024
 class ConnectApplication(ConnectASGIApplication[Registry]):
     """Answers every unary RPC of the protocol; those that the server lacks with UNIMPLEMENTED."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, request_bytes: RequestBytes) -> None:
+        self._request_bytes = request_bytes
         super().__init__(
             service=registry,
             endpoints=lambda _: {
                 method.path: _endpoint(registry, method) for method in registry.methods
             },
             read_max_bytes=REQUEST_BYTES_MAX,
+            compressions=[CountedGzip()],
             codecs=google_protobuf_codecs(),
         )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 (ASGI by other names)
+        """Answer one call."""
+        with self._request_bytes.counted(_too_large) as held:
+            await super().__call__(scope, held.receiving(receive), send)
 
     @property
     def path(self) -> str:
         """Where the application is mounted."""
         return "/"
+
+
+def _too_large(message: str) -> Exception:
+    return ConnectError(Code.RESOURCE_EXHAUSTED, message)
 
 
 def _endpoint(registry: Registry, method: Method) -> Any:  # noqa: ANN401 (connectrpc's union)

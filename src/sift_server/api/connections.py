@@ -20,6 +20,9 @@ from sift_server.api.http2_bytes import PREFACE
 if TYPE_CHECKING:
     from sift_server.api.asgi import ASGIApp
 
+FIRST_BYTES_MS_MAX = 10_000
+"""How long a client may take to say what it speaks."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -95,6 +98,7 @@ class _Undecided(asyncio.Protocol):
     def __init__(self, connections: Connections) -> None:
         self.transport = cast("asyncio.Transport", None)
         self._connections = connections
+        self._timer: asyncio.TimerHandle | None = None
         self._data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -102,6 +106,8 @@ class _Undecided(asyncio.Protocol):
         tls = transport.get_extra_info("ssl_object")
         if tls is None:
             self._connections.wait(self)
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(FIRST_BYTES_MS_MAX / 1_000, self.transport.abort)
         elif tls.selected_alpn_protocol() == "h2":
             self._connections.speak_http2(self.transport, b"")
         else:
@@ -115,11 +121,16 @@ class _Undecided(asyncio.Protocol):
             return
         else:
             speak = self._connections.speak_http1
-        self._connections.forget(self)
+        self._decided()
         speak(self.transport, self._data)
 
     def connection_lost(self, _: Exception | None) -> None:
+        self._decided()
+
+    def _decided(self) -> None:
         self._connections.forget(self)
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def _hand_over(transport: asyncio.Transport, protocol: asyncio.Protocol, data: bytes) -> None:

@@ -33,6 +33,7 @@ class GrpcCode(enum.IntEnum):
     INVALID_ARGUMENT = 3
     NOT_FOUND = 5
     ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
     UNIMPLEMENTED = 12
@@ -45,6 +46,7 @@ HTTP_STATUS = {
     GrpcCode.INVALID_ARGUMENT: 400,
     GrpcCode.NOT_FOUND: 404,
     GrpcCode.ALREADY_EXISTS: 409,
+    GrpcCode.PERMISSION_DENIED: 403,
     GrpcCode.RESOURCE_EXHAUSTED: 429,
     GrpcCode.FAILED_PRECONDITION: 400,
     GrpcCode.UNIMPLEMENTED: 501,
@@ -58,6 +60,7 @@ _CODES: dict[type[errors.ServerError], GrpcCode] = {
     errors.InvalidArgumentError: GrpcCode.INVALID_ARGUMENT,
     errors.NotFoundError: GrpcCode.NOT_FOUND,
     errors.AlreadyExistsError: GrpcCode.ALREADY_EXISTS,
+    errors.PermissionDeniedError: GrpcCode.PERMISSION_DENIED,
     errors.FailedPreconditionError: GrpcCode.FAILED_PRECONDITION,
     errors.ResourceExhaustedError: GrpcCode.RESOURCE_EXHAUSTED,
     errors.UnauthenticatedError: GrpcCode.UNAUTHENTICATED,

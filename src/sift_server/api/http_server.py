@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,11 +12,13 @@ import uvloop
 
 from sift_server.api.connections import Connections
 from sift_server.api.http2 import Http2Limits
+from sift_server.api.tls import HANDSHAKE_MS_MAX, tls_context
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import ssl
 
     from sift_server.api.asgi import ASGIApp
+    from sift_server.api.tls import TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,12 @@ class HttpServer:
         host: str,
         port: int,
         *,
-        tls_cert: Path | None = None,
-        tls_key: Path | None = None,
+        tls: TlsFiles | None = None,
         limits: HttpLimits | None = None,
     ) -> None:
         self._app = app
         self._limits = limits or HttpLimits()
-        self._tls = _tls_context(tls_cert, tls_key)
+        self._tls: ssl.SSLContext | None = None if tls is None else tls_context(tls)
         self._socket = _bound(host, port, self._limits.backlog)
         self.port: int = self._socket.getsockname()[1]
         self._loop = uvloop.new_event_loop()
@@ -81,7 +81,10 @@ class HttpServer:
     async def _serve(self) -> None:
         connections = Connections(self._app, self._limits.http2, tls=self._tls is not None)
         server = await self._loop.create_server(
-            connections.accept, sock=self._socket, ssl=self._tls
+            connections.accept,
+            sock=self._socket,
+            ssl=self._tls,
+            ssl_handshake_timeout=HANDSHAKE_MS_MAX / 1_000 if self._tls else None,
         )
         self._ready.set()
         await self._stopping.wait()
@@ -105,18 +108,3 @@ def _bound(host: str, port: int, backlog: int) -> socket.socket:
             error.errno, f"can't listen on {host}:{port}: {error.strerror or error}"
         ) from None
     return bound
-
-
-def _tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    if cert is None or key is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(cert, key)
-    except OSError as error:
-        raise OSError(
-            error.errno, f"the TLS certificate {cert} with the key {key} can't be used: {error}"
-        ) from None
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    return context

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sift.ingest.v1 import ingest_pb2
 from sift_server.api.gathering import Gathering
 from sift_server.api.grpc_status import GrpcCode, send_grpc_error, send_grpc_response
-from sift_server.errors import DiskFullError
+from sift_server.errors import DiskFullError, UnauthenticatedError
 from sift_server.ingest.acknowledged import parse_key
 from sift_server.log import LogFailedError, LogFullError
 from sift_wire.frames import FrameError, FrameReader, Frames, FrameTooLargeError, gunzip
@@ -79,6 +79,8 @@ class IngestStream:
                 ).run(receive)
         except _StreamRefusedError as refused:
             await send_grpc_error(send, refused.code, str(refused))
+        except UnauthenticatedError as error:
+            await send_grpc_error(send, GrpcCode.UNAUTHENTICATED, str(error))
         except _ClientGoneError:
             _logger.info("a client left in the middle of an ingest stream")
         except (DiskFullError, LogFullError) as error:
@@ -245,6 +247,8 @@ class _Intake:
                 while self._held and self._budget.is_full:
                     await self._budget.given_back()
                 self._received(await receive())
+        except UnauthenticatedError as error:
+            self.failed(error)
         finally:
             if not self._done:
                 self._done = True

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from google.api import annotations_pb2
 from google.protobuf import json_format
 
+from sift_server.api.access import require
 from sift_server.api.asgi import send_body
+from sift_server.api.auth import grant_of
 from sift_server.api.connect import REQUEST_BYTES_MAX
 from sift_server.api.grpc_status import GrpcCode, code_of
 from sift_server.api.refusal import send_refusal
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
     from sift_server.api.asgi import Receive, Scope, Send
+    from sift_server.api.request_bytes import RequestBytes
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 _FIELD = re.compile(r"\{([^}=]+)\}")
@@ -43,8 +46,9 @@ class _Route:
 class RestApplication:
     """Answers REST requests with the registry's methods."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, request_bytes: RequestBytes) -> None:
         self._registry = registry
+        self._request_bytes = request_bytes
         self._routes = [
             route for method in registry.methods if (route := _route(method)) is not None
         ]
@@ -72,10 +76,12 @@ class RestApplication:
         # The most literal template wins: `rules:list` before `rules/{id}`.
         route, match = min(mine, key=lambda each: len(each[0].fields))
         try:
-            body = await _read(receive)
-            query = scope["query_string"].decode("utf-8", "replace")
-            request = _request(route, match, query, body)
-            response = await self._registry.call(route.method, request)
+            require(grant_of(scope), route.method.descriptor)
+            with self._request_bytes.counted(ResourceExhaustedError) as held:
+                body = await _read(held.receiving(receive))
+                query = scope["query_string"].decode("utf-8", "replace")
+                request = _request(route, match, query, body)
+                response = await self._registry.call(route.method, request)
         except ServerError as error:
             await send_refusal(scope, send, code_of(error), str(error))
         except RecursionError:

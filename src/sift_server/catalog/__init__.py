@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
+from sift_server.catalog.api_keys import ApiKey, ApiKeys, Scope
 from sift_server.catalog.assets import Asset, Assets
 from sift_server.catalog.attributes import Attributes, MetadataValue
 from sift_server.catalog.channels import (
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANNEL_FIELDS",
     "COMPONENT_CHANNEL_FIELDS",
+    "ApiKey",
+    "ApiKeys",
     "Asset",
     "AssetErrors",
     "Assets",
@@ -68,6 +71,7 @@ __all__ = [
     "Run",
     "RunDraft",
     "Runs",
+    "Scope",
 ]
 
 
@@ -89,6 +93,7 @@ class Catalog:
         runs: The runs.
         rules: The rules of each asset.
         error_queue: Messages that could not be taken.
+        api_keys: The keys that callers may have.
         now_ns: Its clock, nanoseconds since 1970 in UTC.
     """
 
@@ -109,16 +114,23 @@ class Catalog:
         self.runs = Runs(context)
         self.rules = Rules(context)
         self.error_queue = ErrorQueue(context, error_limits)
+        self.api_keys = ApiKeys(context)
 
     @classmethod
-    def open(cls, address: str | Path, error_limits: ErrorQueueLimits | None = None) -> Self:
+    def open(
+        cls,
+        address: str | Path,
+        error_limits: ErrorQueueLimits | None = None,
+        *,
+        upgrades: bool = True,
+    ) -> Self:
         """Open the catalog at the path of a SQLite file, or at a database URL of SQLAlchemy.
 
         Raises:
             CatalogSchemaError: It was written by a later version of the server, or one of an older
                 version can't be changed.
         """
-        return cls(Database.open(address), error_limits=error_limits)
+        return cls(Database.open(address, upgrades=upgrades), error_limits=error_limits)
 
     @classmethod
     def open_to_read(cls, path: Path) -> Self:

@@ -76,7 +76,7 @@ class Database:
         self._writing = threading.Lock()
 
     @classmethod
-    def open(cls, address: str | Path) -> Database:
+    def open(cls, address: str | Path, *, upgrades: bool = True) -> Database:
         """Open the database at a path or URL, and bring its tables to this version.
 
         An empty database gets them. Those of an older version are changed in one transaction: all
@@ -84,14 +84,16 @@ class Database:
 
         Args:
             address: The path of a SQLite file, or a database URL of SQLAlchemy.
+            upgrades: Whether tables of an older version may be changed. They must not while a
+                server of that version uses them.
 
         Raises:
-            CatalogSchemaError: The tables are of a later version, or can't be changed.
+            CatalogSchemaError: The tables are of a later version, or can't or must not be changed.
             sqlalchemy.exc.OperationalError: The database can't be opened.
         """
         database = cls(_engine(_url(address)))
         try:
-            database._prepare()
+            database._prepare(upgrades=upgrades)
         except BaseException:
             database.close()
             raise
@@ -170,7 +172,7 @@ class Database:
         """Close all connections."""
         self._engine.dispose()
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, upgrades: bool) -> None:
         with self.write() as connection:
             if not inspect(connection).has_table(tables.schema_version.name):
                 tables.metadata.create_all(connection)
@@ -181,6 +183,12 @@ class Database:
             query = select(tables.schema_version.c.version).with_for_update()
             version: int = connection.execute(query).scalar_one()
             self._check_version(version)
+            if version < tables.SCHEMA_VERSION and not upgrades:
+                raise CatalogSchemaError(
+                    f"{self._where} has tables of version {version}, and the server that uses it"
+                    f" is as old; this program knows version {tables.SCHEMA_VERSION}. Start a"
+                    " server of this version instead"
+                )
             if version < tables.SCHEMA_VERSION:
                 self._bring_up(connection, version)
         if version < tables.SCHEMA_VERSION:

@@ -12,7 +12,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.schema import CreateColumn
 
 if TYPE_CHECKING:
@@ -75,7 +85,24 @@ def _name_what_was_rejected(connection: Connection) -> None:
     ).create(connection)
 
 
-STEPS: tuple[Step, ...] = (_name_what_was_rejected,)
+def _keep_api_keys(connection: Connection) -> None:
+    """Version 3: API keys beside the one of the folder."""
+    Table(
+        "api_keys",
+        MetaData(),
+        Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+        Column("key_id", Text, nullable=False, unique=True),
+        Column("name", Text, nullable=False),
+        Column("scopes", Text, nullable=False),
+        Column("digest", LargeBinary, nullable=False),
+        Column("created_ns", BigInteger, nullable=False),
+        Column("expires_ns", BigInteger),
+        Column("revoked_ns", BigInteger),
+        Column("changed_ns", BigInteger, nullable=False),
+    ).create(connection)
+
+
+STEPS: tuple[Step, ...] = (_name_what_was_rejected, _keep_api_keys)
 """The first leads from version 1 to 2, and so on."""
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the tables below. Raised with every change to them; `migrations` has the way there."""
 
 metadata = MetaData()
@@ -193,4 +193,21 @@ error_queue_totals = Table(
     # The last of them: a replay of the log brings none back that comes before it.
     Column("dropped_position", BigInteger),
     Column("dropped_index", BigInteger),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _sequence(),
+    Column("key_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    # Separated by blanks.
+    Column("scopes", Text, nullable=False),
+    # SHA-256 of the key, which is kept nowhere.
+    Column("digest", LargeBinary, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger),
+    Column("revoked_ns", BigInteger),
+    # The largest one grows with every change.
+    Column("changed_ns", BigInteger, nullable=False),
 )

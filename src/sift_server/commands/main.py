@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sift_server.api.tls import TlsFiles
 from sift_server.catalog import ErrorQueueLimits
+from sift_server.commands import keys
 from sift_server.commands.stopping import StopSignals
 from sift_server.ingest import IngestLimits
 from sift_server.lake import StoreLimits
@@ -31,6 +33,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
@@ -71,6 +76,21 @@ def serve(
     tls_key: Annotated[
         Path | None, typer.Option(help="PEM file with the private key of --tls-cert.")
     ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file with certificate authorities: take only clients that show a certificate"
+            " of one of them."
+        ),
+    ] = None,
+    no_auth: Annotated[
+        bool,
+        typer.Option(
+            "--no-auth",
+            help="Take calls without an API key, from programs of this machine: on a loopback"
+            " address only.",
+        ),
+    ] = False,
     hot_mib: Annotated[
         int,
         typer.Option(
@@ -109,13 +129,17 @@ def serve(
     """Take telemetry, keep it in a folder, and give it back.
 
     gRPC, JSON and REST share the port. Callers need an API key: the value of SIFT_API_KEY if set,
-    else the one that the first start writes to DATA_DIR/api_key. Ctrl-C stops the server.
+    else the one that the first start writes to DATA_DIR/api_key, or one of 'sift keys create'.
+    Ctrl-C stops the server.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     if (tls_cert is None) != (tls_key is None):
         raise typer.BadParameter("--tls-cert and --tls-key belong together: give both or neither")
+    if tls_client_ca is not None and tls_cert is None:
+        raise typer.BadParameter("--tls-client-ca needs --tls-cert and --tls-key")
+    tls = TlsFiles(tls_cert, tls_key, tls_client_ca) if tls_cert and tls_key else None
     host, port = _host_and_port(listen)
     give_back_memory()
     # Asked for before the server starts, so that a signal during a long replay is not lost.
@@ -131,8 +155,8 @@ def serve(
             data_dir,
             host,
             port,
-            tls_cert,
-            tls_key,
+            tls,
+            not no_auth,
             store_limits,
             ingest_limits,
             error_limits=ErrorQueueLimits(errors_mib * MIB, errors_messages),

@@ -1,0 +1,62 @@
+"""What a call needs of the key that it carries.
+
+A method whose name says that it only looks needs `read`, every other one `write`, and those of the
+services that decide who may do what `admin`: so a method that is new to the protocol is never open
+to more keys than it should be because somebody forgot it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sift_server.catalog import Scope
+from sift_server.errors import PermissionDeniedError
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor
+
+    from sift_server.api.key_ring import Grant
+
+_LOOKS = re.compile(
+    "(?:Get|BatchGet|List|BatchList|View|Search|Read|Count|Check|Validate|BatchValidate|Resolve"
+    "|BatchResolve|Ping)(?=[A-Z]|$)"
+)
+
+ADMIN_SERVICES = frozenset(
+    {
+        "sift.api_keys.v2.ApiKeyService",
+        "sift.external_sync.v1.ExternalSyncService",
+        "sift.policies.v1.PolicyService",
+        "sift.principal_attributes.v1.PrincipalAttributeService",
+        "sift.resource_attribute.v1.ResourceAttributeService",
+        "sift.roles.v2.RoleService",
+        "sift.user_groups.v2.UserGroupService",
+        "sift.users.v2.UserService",
+        "sift.webhooks.v1.WebhookService",
+    }
+)
+"""Services that say who may do what, or send what is here elsewhere."""
+
+
+def scope_of(method: MethodDescriptor) -> Scope:
+    """The scope that a call of a method needs."""
+    if method.containing_service.full_name in ADMIN_SERVICES:
+        return Scope.ADMIN
+    return Scope.READ if _LOOKS.match(method.name) else Scope.WRITE
+
+
+def require(grant: Grant, method: MethodDescriptor) -> None:
+    """Check that a key is good for a method.
+
+    Raises:
+        PermissionDeniedError: It is not; says what it lacks.
+    """
+    needed = scope_of(method)
+    if needed in grant.scopes:
+        return
+    has = " and ".join(sorted(scope.value for scope in grant.scopes))
+    raise PermissionDeniedError(
+        f"{method.full_name} needs an API key with the scope {needed.value}; {grant.name!r} has"
+        f" {has}. 'sift keys create' makes keys with other scopes."
+    )
