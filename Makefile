@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test fuzz prove bench check format protos docs lock clean
+.PHONY: help setup demo test fuzz prove bench check audit format protos docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -24,10 +24,16 @@ demo: $(READY)  ## Stream this machine's own telemetry for 20 seconds and read i
 test: $(READY)  ## Run the tests (real servers, real ports; under ten minutes on two cores)
 	$(BIN)/pytest -n 2 --dist worksteal
 
-fuzz: $(READY)  ## Decode ten million damaged messages (a few minutes)
+FUZZ_SECONDS ?= 120
+
+fuzz: $(READY)  ## Decode ten million damaged messages; fuzz filters and YAML, FUZZ_SECONDS each
 	PYTHONPATH=tests $(BIN)/python -m fuzz.decode --count 10000000 --seed 1
 	PYTHONPATH=tests NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/numba-boundscheck \
 	    $(BIN)/python -m fuzz.decode --count 200000 --seed 2 --check-every 4 --alone
+
+	for target in filter yaml; do \
+	    PYTHONPATH=tests $(BIN)/python -m fuzz.coverage $$target --seconds $(FUZZ_SECONDS) || exit 1; \
+	done
 
 prove: $(READY)  ## Kill a server 250 times and read everything back; OPTIONS='--help' lists options
 	PYTHONPATH=tests $(BIN)/python -m prove $(OPTIONS)
@@ -35,11 +41,15 @@ prove: $(READY)  ## Kill a server 250 times and read everything back; OPTIONS='-
 bench: $(READY)  ## Measure ours and others side by side (minutes); OPTIONS='--help' lists options
 	PYTHONPATH=tests:. $(BIN)/python -m benchmarks $(OPTIONS)
 
-check: $(READY)  ## Formatting, lint, types, and that the bindings are what protos/ makes
+check: $(READY)  ## Formatting, lint, types, bindings as protos/ makes them, and the audit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	scripts/build_protos.sh --check
+	$(BIN)/python scripts/audit.py
+
+audit: $(READY)  ## Look for known vulnerabilities of what is installed; needs the network
+	$(BIN)/python scripts/audit.py
 
 format: $(READY)  ## Format the code and mend what the linter can
 	$(BIN)/ruff format .

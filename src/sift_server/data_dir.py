@@ -5,7 +5,8 @@ DIR/
     format            version of this layout, a number
     lock              held by the process that serves the folder; its pid is in it
     api_key           the key that is good for everything, mode 0600
-    catalog.sqlite    assets, ingestion configs, channels, runs, rules, the error queue
+    catalog.sqlite    assets, ingestion configs, channels, runs, rules, API keys as hashes, the
+                      error queue
     keys              idempotency keys of batches that were acknowledged, the last 65,536
     log/              the ingest log: what was acknowledged and is not in the table yet
     lake/             the Delta table of points

@@ -5,6 +5,7 @@ What the demo and the examples use.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,9 @@ class Series:
 def list_channels(grpc_channel: grpc.Channel, asset_id: str) -> list[Channel]:
     """All channels of an asset, in the order in which they were created."""
     stub: Any = ChannelServiceStub(grpc_channel)
-    request = ListChannelsRequest(filter=f"asset_id == '{asset_id}'", page_size=_CHANNELS_PER_PAGE)
+    request = ListChannelsRequest(
+        filter=f"asset_id == {json.dumps(asset_id)}", page_size=_CHANNELS_PER_PAGE
+    )
     channels: list[Channel] = []
     while True:
         page = stub.ListChannels(request)

@@ -37,9 +37,14 @@ class Ping:
 
 
 class Assets:
-    """Fails in the way that the asset id names."""
+    """Fails in the way that the asset id names; long lists wait while `gate` is closed."""
 
     SERVICE_NAME = "sift.assets.v1.AssetService"
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.waiting = 0
 
     def get_asset(self, request: assets_pb2.GetAssetRequest) -> assets_pb2.GetAssetResponse:
         kind = getattr(errors, request.asset_id, None)
@@ -52,6 +57,10 @@ class Assets:
         return assets_pb2.GetAssetResponse(asset={"asset_id": request.asset_id})
 
     def list_assets(self, request: assets_pb2.ListAssetsRequest) -> assets_pb2.ListAssetsResponse:
+        if len(request.filter) > 1_000_000 and not self.gate.is_set():
+            self.waiting += 1
+            self.gate.wait(30)
+            self.waiting -= 1
         text = f"{request.filter}|{request.page_size}"
         return assets_pb2.ListAssetsResponse(assets=[{"name": text}])
 
@@ -94,19 +103,26 @@ def ingest() -> Ingest:
 
 
 @pytest.fixture
+def assets() -> Assets:
+    return Assets()
+
+
+@pytest.fixture
 def ready() -> list[bool]:
     """Whether the server says that it is ready; a test may change it."""
     return [True]
 
 
 @pytest.fixture
-def build(ingest: Ingest, ready: list[bool]) -> Callable[[Keys], AbstractContextManager[str]]:
+def build(
+    ingest: Ingest, assets: Assets, ready: list[bool]
+) -> Callable[[Keys], AbstractContextManager[str]]:
     """Serves the doors to those whom some keys let in."""
 
     @contextmanager
     def serving(keys: Keys) -> Iterator[str]:
         with ThreadPoolExecutor(4) as threads:
-            doors = [Ping(), Assets(), Runs()]
+            doors = [Ping(), assets, Runs()]
             server = HttpServer(
                 build_app(doors, threads, keys, ingest, lambda: ready[0]), "127.0.0.1", 0
             )

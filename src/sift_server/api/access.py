@@ -7,6 +7,7 @@ to more keys than it should be because somebody forgot it.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ ADMIN_SERVICES = frozenset(
 """Services that say who may do what, or send what is here elsewhere."""
 
 
+@functools.cache
 def scope_of(method: MethodDescriptor) -> Scope:
     """The scope that a call of a method needs."""
     if method.containing_service.full_name in ADMIN_SERVICES:

@@ -24,8 +24,8 @@ REQUESTS_BYTES_MAX = 256 * 1024 * 1024
 class RequestBytes:
     """The bytes that requests hold. For the server's event loop only."""
 
-    def __init__(self, bytes_max: int = REQUESTS_BYTES_MAX) -> None:
-        self._bytes_max = bytes_max
+    def __init__(self) -> None:
+        self.bytes_max = REQUESTS_BYTES_MAX
         self._bytes = 0
 
     @contextmanager
@@ -46,12 +46,7 @@ class RequestBytes:
     def take(self, count: int) -> bool:
         """Count bytes; whether there was room for them."""
         self._bytes += count
-        return self._bytes <= self._bytes_max
-
-    @property
-    def bytes_max(self) -> int:
-        """The limit."""
-        return self._bytes_max
+        return self._bytes <= self.bytes_max
 
 
 class HeldBytes:
