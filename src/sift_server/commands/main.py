@@ -14,7 +14,7 @@ from rich.console import Console
 
 from sift_server.api.tls import TlsFiles
 from sift_server.catalog import ErrorQueueLimits
-from sift_server.commands import keys
+from sift_server.commands import errors, keys
 from sift_server.commands.stopping import StopSignals
 from sift_server.ingest import IngestLimits
 from sift_server.lake import StoreLimits
@@ -33,8 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
+app.add_typer(errors.app, name="errors")
 app.add_typer(keys.app, name="keys")
 
 
@@ -119,7 +118,7 @@ def serve(
         typer.Option(
             min=1,
             help="Room for messages that were rejected, in MiB; behind that the oldest are"
-            " dropped. `sift errors` reads them.",
+            " dropped. 'sift errors' reads them.",
         ),
     ] = ErrorQueueLimits().bytes_max // MIB,
     errors_messages: Annotated[
