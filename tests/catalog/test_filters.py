@@ -18,9 +18,12 @@ from sift_server.catalog import (
     RunDraft,
     database,
 )
-from sift_server.catalog.cel import FILTER_CHARS_MAX
-from sift_server.catalog.cel_text import FILTER_DEPTH_MAX
-from sift_server.catalog.filters import FILTER_OPERATIONS_MAX, FILTER_PATTERN_CHARS_MAX
+from sift_server.catalog.filters import (
+    FILTER_CHARS_MAX,
+    FILTER_OPERATIONS_MAX,
+    FILTER_PATTERN_CHARS_MAX,
+)
+from sift_server.cel import DEPTH_MAX
 from sift_server.errors import InvalidArgumentError, ResourceExhaustedError
 from support.catalogs import JANUARY_NS, StepClock, flow_of, open_catalog
 
@@ -259,7 +262,7 @@ def test_filters_mean_what_cel_means(runs, text):
         (r"name == '\ud800'", "is not a character"),
         ("metadata.a == metadata.b", "metadata"),
         ("name == tag_name", "with a literal only"),
-        ("!" * (FILTER_DEPTH_MAX * 2) + "is_pinned", "levels deep"),
+        ("!" * (DEPTH_MAX * 2) + "is_pinned", "levels deep"),
         ("(" * 1_000 + "is_pinned" + ")" * 1_000, "levels deep"),
         (" && ".join(["is_pinned"] * FILTER_OPERATIONS_MAX), "more than 500 operations"),
         (f"size(name) in [{','.join(['1'] * 10_001)}]", "more than 10,000 list items"),

@@ -97,7 +97,11 @@ def yaml_target() -> Target:
 
 
 TARGETS: dict[str, tuple[Callable[[], Target], Sequence[str], Sequence[str]]] = {
-    "filter": (filter_target, FILTER_SEEDS, ("sift_server.catalog", "celpy.celparser", "lark")),
+    "filter": (
+        filter_target,
+        FILTER_SEEDS,
+        ("sift_server.catalog", "sift_server.cel", "celpy.celparser", "lark"),
+    ),
     "yaml": (yaml_target, YAML_SEEDS, ("sift_py.ingestion.config", "yaml")),
 }
 """What makes each target, what it begins with, and the packages whose coverage guides."""

@@ -15,13 +15,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_, true
 
-from sift_server.catalog import cel, patterns
+from sift_server import cel
+from sift_server.catalog import patterns
 from sift_server.catalog.fields import Condition, Field, Filterable, Kind, MetadataField, has_row
 from sift_server.catalog.moments import duration_ns, in_64_bits, timestamp_ns, year_start_ns
 from sift_server.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+FILTER_CHARS_MAX = 512 * 1024
+"""Longest filter text."""
+
+FILTER_TOKENS_MAX = 32_000
+"""How many names, literals and signs a filter may have: 10,000 negative numbers in a list."""
 
 FILTER_OPERATIONS_MAX = 500
 """How many comparisons, operators, calls, fields and literals a filter may have, all together.
@@ -38,6 +45,18 @@ FILTER_PATTERN_CHARS_MAX = 1_000
 """Longest regular expression of `matches`."""
 
 
+_DIALECT = cel.Dialect(
+    noun="filter",
+    chars_max=FILTER_CHARS_MAX,
+    tokens_max=FILTER_TOKENS_MAX,
+    too_long="ask in several calls",
+    example='name == "a" && created_date > timestamp("2026-01-01T00:00:00Z")',
+    elements=(
+        "fields, literals, lists, `== != < <= > >= in && || ! + -`, parentheses and functions"
+    ),
+)
+
+
 def where(text: str, filterable: Filterable, now_ns: int) -> Condition:
     """Translate a filter; an empty one is true of every row.
 
@@ -47,7 +66,7 @@ def where(text: str, filterable: Filterable, now_ns: int) -> Condition:
     """
     if not text.strip():
         return true()
-    return _Translator(filterable, now_ns).condition(cel.parse(text))
+    return _Translator(filterable, now_ns).condition(cel.parse(text, _DIALECT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,7 +426,7 @@ _CALLED = re.compile(r"(?:double|int|uint|bool)\((.*)\)", re.DOTALL)
 def _unwrapped(text: str) -> object:
     """The value that published clients wrap twice: `'x'` of a string, `double(5)` of a number."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        return cel.unescape(text[1:-1])
+        return cel.unescape(text[1:-1], _DIALECT.noun)
     called = _CALLED.fullmatch(text)
     inner = called[1] if called else text
     if inner in ("true", "false"):

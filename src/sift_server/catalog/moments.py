@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TypeVar
 
-from sift_server.catalog.cel import INT_64_MAX, INT_64_MIN, shortened
+from sift_server.cel import INT_64_MAX, INT_64_MIN, shortened
 from sift_server.errors import InvalidArgumentError
 
 _TIMESTAMP = re.compile(

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Text, and_, func, or_
 
-from sift_server.catalog.cel import INT_64_MAX, INT_64_MIN, shortened
 from sift_server.catalog.fields import Condition, Field, Filterable, Kind
 from sift_server.catalog.filters import where
+from sift_server.cel import INT_64_MAX, INT_64_MIN, shortened
 from sift_server.errors import InvalidArgumentError
 
 if TYPE_CHECKING:

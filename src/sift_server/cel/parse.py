@@ -1,9 +1,4 @@
-"""Filter text to a small tree, by the parser of cel-python.
-
-The tree has what filters use of CEL: literals, names, members, calls, lists, comparisons, `+`, `-`
-and logic. A receiver is the first argument of its call, so that `name.contains('x')` and
-`contains(name, 'x')` are one.
-"""
+"""CEL text to a small tree, by the parser of cel-python."""
 
 from __future__ import annotations
 
@@ -13,150 +8,116 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sift_server.catalog.cel_text import (
-    FILTER_DEPTH_MAX,
-    TooDeepError,
-    without_strings,
+from sift_server.cel.nodes import (
+    Call,
+    Choice,
+    Either,
+    Entry,
+    Every,
+    ListOf,
+    Literal,
+    Name,
+    Negative,
+    Node,
+    Not,
+    Operation,
 )
+from sift_server.cel.text import DEPTH_MAX, TooDeepError, TooManyTokensError, without_strings
 from sift_server.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FILTER_CHARS_MAX = 512 * 1024
-"""Longest filter text."""
-
 NUMBER_CHARS_MAX = 400
-"""Longest number in a filter; no number of 64 bits needs as many."""
+"""Longest number; no number of 64 bits needs as many."""
 
-FILTERS_CACHED_MAX = 256
-"""How many parsed filters are remembered."""
+TEXTS_CACHED_MAX = 256
+"""How many trees are remembered."""
 
 _CACHED_CHARS_MAX = 4 * 1024
-"""Longest filter text that is remembered."""
+"""Longest text of which the tree is remembered."""
 
 INT_64_MIN = -(2**63)
 INT_64_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Literal:
-    """A string, number, bool or null."""
+class Dialect:
+    """What a kind of text may have of CEL, and how errors speak of it.
 
-    value: str | int | float | bool | None
+    Attributes:
+        noun: What the text is.
+        chars_max: Longest text.
+        tokens_max: How many names, literals and signs it may have.
+        too_long: What to do with one that is too long.
+        example: What one looks like.
+        elements: What it is made of, as a sentence goes on.
+        is_arithmetic: Whether it may have `* / %` and `? :`.
+        has_references: Whether names may begin with `$`.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A field."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """`target.key` or `target[key]`; unquoted keys of the second form are taken as written."""
-
-    target: Node
-    key: str
-    is_quoted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A function and its arguments; of a method, the receiver comes first."""
-
-    function: str
-    arguments: tuple[Node, ...]
+    noun: str
+    chars_max: int
+    tokens_max: int
+    too_long: str
+    example: str
+    elements: str
+    is_arithmetic: bool = False
+    has_references: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
-    """`[a, b]`."""
-
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """`left operator right`, of `== != < <= > >= in + -`."""
-
-    operator: str
-    left: Node
-    right: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """`!operand`."""
-
-    operand: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Negative:
-    """`-operand`."""
-
-    operand: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """`a && b && c`."""
-
-    operands: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Either:
-    """`a || b || c`."""
-
-    operands: tuple[Node, ...]
-
-
-Node = Literal | Name | Entry | Call | ListOf | Operation | Not | Negative | Every | Either
-
-
-def parse(text: str) -> Node:
-    """Parse a filter; safe from many threads.
+def parse(text: str, dialect: Dialect) -> Node:
+    """Parse a text; safe from many threads.
 
     Raises:
-        InvalidArgumentError: It is not CEL, too long, or too deep; says where.
+        InvalidArgumentError: It is not CEL, or more of it than the dialect has, too long, or too
+            deep; says where.
     """
-    if len(text) > FILTER_CHARS_MAX:
+    if len(text) > dialect.chars_max:
         raise InvalidArgumentError(
-            f"the filter has {len(text):,} characters, the limit is {FILTER_CHARS_MAX:,};"
-            " ask in several calls"
+            f"the {dialect.noun} has {len(text):,} characters, the limit is"
+            f" {dialect.chars_max:,}; {dialect.too_long}"
         )
     if len(text) > _CACHED_CHARS_MAX:
-        return _parse(text)
-    return _parse_cached(text)
+        return _parse(text, dialect)
+    return _parse_cached(text, dialect)
 
 
-def _parse(text: str) -> Node:
+def _parse(text: str, dialect: Dialect) -> Node:
     from celpy.celparser import CELParseError  # noqa: PLC0415 - slow to import, rarely needed
 
     try:
-        tree = _parser()(without_strings(text))
+        plain = without_strings(text, dialect.tokens_max)
+        if dialect.has_references:
+            plain = _REFERENCE.sub("_", plain)
+        tree = _parser()(plain)
     except TooDeepError:
-        raise _too_deep(text) from None
+        raise _too_deep(text, dialect) from None
+    except TooManyTokensError:
+        raise InvalidArgumentError(
+            f"the {dialect.noun} has more than {dialect.tokens_max:,} names, literals and signs;"
+            f" {dialect.too_long}"
+        ) from None
     except CELParseError as error:
         where = f" at column {error.column}" if error.column and error.column > 0 else ""
         raise InvalidArgumentError(
-            f"the filter {shortened(text)} can't be read{where}; it should look like"
-            """ `name == "a" && created_date > timestamp("2026-01-01T00:00:00Z")`, with"""
-            " quotes inside of a string escaped by a backslash"
+            f"the {dialect.noun} {shortened(text)} can't be read{where}; it should look like"
+            f" `{dialect.example}`, with quotes inside of a string escaped by a backslash"
         ) from None
-    return _Reader(text).node(tree, 0)
+    return _Reader(text, dialect).node(tree, 0)
 
 
-def _too_deep(text: str) -> InvalidArgumentError:
+_REFERENCE = re.compile(r"\$(?=\w)")
+"""A letter of a name to the parser; the name is read from the text as it was."""
+
+
+def _too_deep(text: str, dialect: Dialect) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"the filter {shortened(text)} is nested more than {FILTER_DEPTH_MAX} levels deep"
+        f"the {dialect.noun} {shortened(text)} is nested more than {DEPTH_MAX} levels deep"
     )
 
 
-_parse_cached = functools.lru_cache(FILTERS_CACHED_MAX)(_parse)
+_parse_cached = functools.lru_cache(TEXTS_CACHED_MAX)(_parse)
 
 _building = threading.Lock()
 
@@ -178,13 +139,14 @@ def _build_parser() -> Callable[[str], Any]:
 class _Reader:
     """Turns the parser's tree, a node a grammar rule, into ours."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, dialect: Dialect) -> None:
         self._text = text
+        self._dialect = dialect
 
     def node(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         """Read one node and those below it."""
-        if depth > FILTER_DEPTH_MAX:
-            raise _too_deep(self._text)
+        if depth > DEPTH_MAX:
+            raise _too_deep(self._text, self._dialect)
         # Most rules of the grammar only say how tightly operators bind.
         while tree.data in _PASSED_THROUGH and len(tree.children) == 1:
             tree = tree.children[0]
@@ -194,11 +156,17 @@ class _Reader:
         node: Node = read(tree, depth + 1)
         return node
 
+    def _expr(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
+        if not self._dialect.is_arithmetic:
+            raise self._unsupported(tree)
+        condition, yes, no = (self.node(child, depth) for child in tree.children)
+        return Choice(condition, yes, no, at=_start(tree))
+
     def _conditionaland(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
-        return Every(self._chain(tree, depth))
+        return Every(self._chain(tree, depth), at=_start(tree))
 
     def _conditionalor(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
-        return Either(self._chain(tree, depth))
+        return Either(self._chain(tree, depth), at=_start(tree))
 
     def _chain(self, tree: Any, depth: int) -> tuple[Node, ...]:  # noqa: ANN401
         # `a && b && c` is ((a && b) && c) in the tree: read from the right, without recursion.
@@ -216,51 +184,60 @@ class _Reader:
     def _addition(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         return self._operation(tree, depth)
 
+    def _multiplication(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
+        if not self._dialect.is_arithmetic:
+            raise self._unsupported(tree)
+        return self._operation(tree, depth)
+
     def _operation(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         head, right = tree.children
         return Operation(
             _OPERATORS[head.data],
             self.node(head.children[0], depth),
             self.node(right, depth),
+            at=_start(tree),
         )
 
     def _unary(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         sign, operand = tree.children
         node = self.node(operand, depth)
-        return Not(node) if sign.data == "unary_not" else Negative(node)
+        kind = Not if sign.data == "unary_not" else Negative
+        return kind(node, at=_start(tree))
 
     def _paren_expr(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         return self.node(tree.children[0], depth)
 
     def _ident(self, tree: Any, _depth: int) -> Node:  # noqa: ANN401
-        return Name(str(tree.children[0]))
+        (token,) = tree.children
+        return Name(self._text[token.start_pos : token.end_pos], at=token.start_pos)
 
     def _ident_arg(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         name, *arguments = tree.children
-        return Call(str(name), self._arguments(arguments, depth))
+        return Call(str(name), self._arguments(arguments, depth), at=_start(tree))
 
     def _member_dot_arg(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         receiver, name, *arguments = tree.children
-        return Call(str(name), (self.node(receiver, depth), *self._arguments(arguments, depth)))
+        everything = (self.node(receiver, depth), *self._arguments(arguments, depth))
+        return Call(str(name), everything, at=_start(tree))
 
     def _arguments(self, lists: list[Any], depth: int) -> tuple[Node, ...]:
         return tuple(self.node(child, depth) for one in lists for child in one.children)
 
     def _member_dot(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         target, key = tree.children
-        return Entry(self.node(target, depth), str(key), is_quoted=True)
+        return Entry(self.node(target, depth), str(key), is_quoted=True, at=_start(tree))
 
     def _member_index(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         target, key = tree.children
         node = self.node(key, depth)
         if isinstance(node, Literal) and isinstance(node.value, str):
-            return Entry(self.node(target, depth), node.value, is_quoted=True)
+            return Entry(self.node(target, depth), node.value, is_quoted=True, at=_start(tree))
         # Published clients forget the quotes of a metadata key.
         written = self._text[key.meta.start_pos : key.meta.end_pos]
-        return Entry(self.node(target, depth), written, is_quoted=False)
+        return Entry(self.node(target, depth), written, is_quoted=False, at=_start(tree))
 
     def _list_lit(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
-        return ListOf(self._arguments(tree.children, depth))
+        return ListOf(self._arguments(tree.children, depth), at=_start(tree))
 
     def _literal(self, tree: Any, _depth: int) -> Node:  # noqa: ANN401
         (token,) = tree.children
@@ -270,14 +247,20 @@ class _Reader:
         if token.type in _STRINGS:
             # The parser did not see what is in it.
             written = self._text[token.start_pos : token.end_pos]
-        return Literal(_literal(token.type, written))
+        value = _literal(token.type, written, self._dialect.noun)
+        return Literal(value, at=token.start_pos)
 
     def _unsupported(self, tree: Any) -> InvalidArgumentError:  # noqa: ANN401
         written = self._text[tree.meta.start_pos : tree.meta.end_pos]
         return InvalidArgumentError(
-            f"filters can't have {shortened(written)}: they are made of fields, literals, lists,"
-            " `== != < <= > >= in && || ! + -`, parentheses and functions"
+            f"{self._dialect.noun}s can't have {shortened(written)}: they are made of"
+            f" {self._dialect.elements}"
         )
+
+
+def _start(tree: Any) -> int:  # noqa: ANN401
+    start: int = tree.meta.start_pos
+    return start
 
 
 _PASSED_THROUGH = frozenset(
@@ -304,19 +287,22 @@ _OPERATORS = {
     "relation_in": "in",
     "addition_add": "+",
     "addition_sub": "-",
+    "multiplication_mul": "*",
+    "multiplication_div": "/",
+    "multiplication_mod": "%",
 }
 
 
-def _literal(kind: str, text: str) -> str | int | float | bool | None:
+def _literal(kind: str, text: str, noun: str) -> str | int | float | bool | None:
     if kind in _STRINGS:
-        return _string(text)
+        return _string(text, noun)
     if kind == "BOOL_LIT":
         return text == "true"
     if kind == "NULL_LIT":
         return None
     if len(text) > NUMBER_CHARS_MAX:
         raise InvalidArgumentError(
-            f"the number {shortened(text)} in the filter has more than {NUMBER_CHARS_MAX}"
+            f"the number {shortened(text)} in the {noun} has more than {NUMBER_CHARS_MAX}"
             " characters"
         )
     if kind == "FLOAT_LIT":
@@ -324,21 +310,25 @@ def _literal(kind: str, text: str) -> str | int | float | bool | None:
     digits = text.rstrip("uU")
     number = int(digits, 16 if "x" in digits else 10)
     if not INT_64_MIN <= number <= INT_64_MAX:
-        raise InvalidArgumentError(f"the number {shortened(text)} in the filter has over 64 bits")
+        raise InvalidArgumentError(f"the number {shortened(text)} in the {noun} has over 64 bits")
     return number
 
 
-def _string(text: str) -> str:
+def _string(text: str, noun: str) -> str:
     is_raw = text[0] in "rR"
     body = text[1:] if is_raw else text
     quotes = 3 if body[:3] in ('"""', "'''") else 1
     body = body[quotes:-quotes]
-    return body if is_raw else unescape(body)
+    return body if is_raw else unescape(body, noun)
 
 
-def unescape(text: str) -> str:
-    """Replace CEL's escapes; a backslash before anything else stays, as in a regex."""
-    return _ESCAPE.sub(_unescape_one, text)
+def unescape(text: str, noun: str) -> str:
+    """Replace CEL's escapes; a backslash before anything else stays, as in a regex.
+
+    Raises:
+        InvalidArgumentError: One stands for no character; `noun` is what the text is part of.
+    """
+    return _ESCAPE.sub(lambda match: _unescape_one(match, noun), text)
 
 
 _ESCAPE = re.compile(
@@ -347,13 +337,13 @@ _ESCAPE = re.compile(
 _SINGLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
-def _unescape_one(match: re.Match[str]) -> str:
+def _unescape_one(match: re.Match[str], noun: str) -> str:
     single, *hexadecimal, octal = match.groups()
     if single is not None:
         return _SINGLE.get(single, single)
     code = int(octal, 8) if octal else int(next(filter(None, hexadecimal)), 16)
     if 0xD800 <= code < 0xE000 or code > 0x10FFFF:  # noqa: PLR2004 - what Unicode has no character for
-        raise InvalidArgumentError(f"{match[0]} in the filter is not a character")
+        raise InvalidArgumentError(f"{match[0]} in the {noun} is not a character")
     return chr(code)
 
 

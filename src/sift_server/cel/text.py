@@ -1,4 +1,4 @@
-r"""What a filter's text is cut into before it is parsed, in time that its length bounds.
+r"""What CEL text is cut into before it is parsed, in time that its length bounds.
 
 The parser's own patterns of strings try every way to read an escape: the ten characters of
 `"\n\n\n\n\n`, twice as often with each more, take it seconds. And it makes a tree before anybody
@@ -11,13 +11,8 @@ from __future__ import annotations
 
 import re
 
-from sift_server.errors import InvalidArgumentError
-
-FILTER_DEPTH_MAX = 64
+DEPTH_MAX = 64
 """How deep parentheses, calls and `!` may stand in each other."""
-
-FILTER_TOKENS_MAX = 32_000
-"""How many names, literals and signs a filter may have: 10,000 negative numbers in a list."""
 
 _TOKEN = re.compile(
     r"""
@@ -43,15 +38,19 @@ _UNREADABLE = "#"
 
 
 class TooDeepError(Exception):
-    """A filter is nested more than `FILTER_DEPTH_MAX` levels deep."""
+    """A text is nested more than `DEPTH_MAX` levels deep."""
 
 
-def without_strings(text: str) -> str:
-    """Return a filter's text with nothing in its strings and comments that looks like anything.
+class TooManyTokensError(Exception):
+    """A text has more names, literals and signs than it may have."""
+
+
+def without_strings(text: str, tokens_max: int) -> str:
+    """Return a text with nothing in its strings and comments that looks like anything.
 
     Raises:
         TooDeepError: It is nested too deeply.
-        InvalidArgumentError: It has more than `FILTER_TOKENS_MAX` tokens.
+        TooManyTokensError: It has more than `tokens_max` names, literals and signs.
     """
     pieces: list[str] = []
     end = 0
@@ -65,11 +64,8 @@ def without_strings(text: str) -> str:
         if kind is None and match[0].isspace():
             continue
         tokens += 1
-        if tokens > FILTER_TOKENS_MAX:
-            raise InvalidArgumentError(
-                f"the filter has more than {FILTER_TOKENS_MAX:,} names, literals and signs; ask in"
-                " several calls"
-            )
+        if tokens > tokens_max:
+            raise TooManyTokensError
         prefixes = prefixes + 1 if kind == "prefix" else 0
         if kind == "open":
             depth += 1
@@ -81,7 +77,7 @@ def without_strings(text: str) -> str:
         elif kind == "string":
             pieces += text[end : match.start()], _blank(match[0])
             end = match.end()
-        if depth > FILTER_DEPTH_MAX or prefixes > FILTER_DEPTH_MAX:
+        if depth > DEPTH_MAX or prefixes > DEPTH_MAX:
             raise TooDeepError
     return "".join([*pieces, text[end:]])
 
