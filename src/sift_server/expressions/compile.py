@@ -1,0 +1,480 @@
+"""Expression text to what evaluates it: parsed, with every type checked before there is data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sift_server import cel
+from sift_server.errors import InvalidArgumentError
+from sift_server.expressions import operators
+from sift_server.expressions.durations import DurationError, duration_ns
+from sift_server.expressions.functions import FUNCTIONS, FunctionError, OverTime, Pointwise
+from sift_server.expressions.program import Expression, Input, Leaf, Region, StepLeaf
+from sift_server.expressions.values import Column, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sift_server.expressions.functions.base import Step
+    from sift_server.expressions.source import Source
+
+EXPRESSION_CHARS_MAX = 10_000
+"""Longest expression."""
+
+EXPRESSION_TOKENS_MAX = 4_000
+"""How many names, literals and signs an expression may have."""
+
+EXPRESSION_CHANNELS_MAX = 100
+"""How many channels an expression may name."""
+
+_SHOWN_MAX = 12
+"""How many names a message lists."""
+
+_DIALECT = cel.Dialect(
+    noun="expression",
+    chars_max=EXPRESSION_CHARS_MAX,
+    tokens_max=EXPRESSION_TOKENS_MAX,
+    too_long="split it into several rules",
+    example='$1 > 400 && contains($2, "ERROR")',
+    elements=(
+        "channels, literals, lists, `== != < <= > >= in && || ! ? : + - * / %`, parentheses and"
+        " functions"
+    ),
+    is_arithmetic=True,
+    has_references=True,
+)
+
+
+class ExpressionError(InvalidArgumentError):
+    """An expression is wrong; the message says at which column, and what to write instead."""
+
+
+def compile_expression(
+    text: str,
+    references: Mapping[str, Source],
+    find: Callable[[str], Source | None] = lambda _: None,
+) -> Expression:
+    """Compile an expression.
+
+    Args:
+        text: The expression.
+        references: What `$1` and the like stand for.
+        find: Finds a channel by the name that stands in the text, or returns None.
+
+    Raises:
+        InvalidArgumentError: It is not CEL, names what is not there, or its types do not fit.
+
+    Example:
+        ```python
+        speed = Source("speed", "channel-7", Type.DOUBLE)
+        expression = compile_expression("$1 > 400", {"$1": speed})
+        truth, memory = expression.advance(None, [Signal(times_ns, Column(Type.DOUBLE, values))])
+        ```
+    """
+    node = cel.parse(text, _DIALECT)
+    compiler = _Compiler(text, references, find)
+    region = compiler.region(node)
+    if not compiler.sources:
+        raise compiler.error(node, "names no channel, so that there is nothing to evaluate it on")
+    return Expression(text, tuple(compiler.sources), region)
+
+
+def compile_condition(
+    text: str,
+    references: Mapping[str, Source],
+    find: Callable[[str], Source | None] = lambda _: None,
+) -> Expression:
+    """Compile an expression that has to be true or false, as `compile_expression` does."""
+    expression = compile_expression(text, references, find)
+    if expression.type is not Type.BOOL:
+        raise InvalidArgumentError(
+            f"the expression {cel.shortened(text)} is {expression.type.value}, not a condition:"
+            " compare it with something, such as `... > 0`"
+        )
+    return expression
+
+
+@dataclass(frozen=True, slots=True)
+class _Typed:
+    """A part of an expression.
+
+    Attributes:
+        node: Where it stands.
+        type: Its type.
+        literal: Its value, of a literal or what is made of literals only.
+        compute: Computes it from the columns of its region; None for a literal.
+        choices: The strings that it can be; None if any.
+    """
+
+    node: cel.Node
+    type: Type
+    literal: Column | None = None
+    compute: Callable[[Sequence[Column]], Column] | None = None
+    choices: frozenset[str] | None = None
+
+
+class _Compiler:
+    def __init__(
+        self,
+        text: str,
+        references: Mapping[str, Source],
+        find: Callable[[str], Source | None],
+    ) -> None:
+        self.sources: list[Source] = []
+        self._text = text
+        self._references = references
+        self._find = find
+
+    def region(self, node: cel.Node) -> Region:
+        """Compile what is computed at the points of the channels and functions that it names."""
+        part = _RegionCompiler(self)
+        typed = part.typed(node)
+        return Region(typed.type, tuple(part.leaves.values()), _computed(typed))
+
+    def source_index(self, node: cel.Node, source: Source) -> int:
+        """Where the points of a channel are among the inputs."""
+        for index, known in enumerate(self.sources):
+            if known.key == source.key:
+                return index
+        if len(self.sources) == EXPRESSION_CHANNELS_MAX:
+            raise self.error(
+                node,
+                f"names more than {EXPRESSION_CHANNELS_MAX} channels (EXPRESSION_CHANNELS_MAX)",
+            )
+        self.sources.append(source)
+        return len(self.sources) - 1
+
+    def source(self, node: cel.Node) -> Source:
+        """The channel, or element of a bit field, that a name stands for."""
+        name = _dotted(node)
+        if name is None:
+            raise self.error(node, "takes an element of what is no channel")
+        found = self._lookup(name)
+        if found is None and isinstance(node, cel.Entry):
+            owner_name = _dotted(node.target)
+            owner = None if owner_name is None else self._lookup(owner_name)
+            if owner is not None:
+                found = owner.elements.get(node.key)
+                if found is None:
+                    raise self.error(node, _no_element(owner, node.key))
+        if found is None:
+            raise self.error(node, self._no_channel(name))
+        if found.type is None:
+            what = (
+                f"is a bit field: name one of its elements, {_listed(found.elements)}, such as"
+                f" `{name}.{next(iter(found.elements))}`"
+                if found.elements
+                else "is a channel of bytes, which expressions can't read"
+            )
+            raise self.error(node, f"names {name}, which {what}")
+        return found
+
+    def _lookup(self, name: str) -> Source | None:
+        return self._references[name] if name in self._references else self._find(name)
+
+    def _no_channel(self, name: str) -> str:
+        if name.startswith("$"):
+            known = _listed(self._references) if self._references else "none"
+            return f"names {name}, which stands for no channel; the references are {known}"
+        return f"names {name}, which is neither a reference such as $1 nor a channel of the asset"
+
+    def error(self, node: cel.Node, what: str) -> ExpressionError:
+        """An error that says where."""
+        written = cel.shortened(self._text)
+        return ExpressionError(f"the expression {written}, at column {node.at + 1}, {what}")
+
+
+class _RegionCompiler:
+    """Compiles one region; see `Region`."""
+
+    def __init__(self, whole: _Compiler) -> None:
+        self._whole = whole
+        self.leaves: dict[object, Leaf] = {}
+
+    def typed(self, node: cel.Node) -> _Typed:
+        """Compile a node and those below it."""
+        match node:
+            case cel.Literal():
+                return self._literal(node)
+            case cel.Name() | cel.Entry():
+                return self._channel(node)
+            case cel.Negative(operand):
+                return self._negative(node, self.typed(operand))
+            case cel.Not() | cel.Every() | cel.Either():
+                return self._logic(node)
+            case cel.Choice():
+                return self._choice(node)
+            case cel.Operation():
+                return self._operation(node)
+            case cel.Call():
+                return self._call(node)
+            case _:
+                raise self._whole.error(
+                    node, "has a list, which can stand behind `in` only: `$1 in [1, 2]`"
+                )
+
+    def _literal(self, node: cel.Literal) -> _Typed:
+        kinds = {bool: Type.BOOL, int: Type.INT, float: Type.DOUBLE, str: Type.STRING}
+        kind = kinds.get(type(node.value))
+        if kind is None:
+            raise self._whole.error(
+                node, "has null; what is missing makes a result missing by itself"
+            )
+        return _Typed(node, kind, Column(kind, node.value))
+
+    def _channel(self, node: cel.Node) -> _Typed:
+        source = self._whole.source(node)
+        index = self._whole.source_index(node, source)
+        assert source.type is not None  # noqa: S101 - `source` has refused those
+        return self._leaf(node, ("channel", index), Input(index, source.type), source.choices)
+
+    def _leaf(
+        self, node: cel.Node, key: object, leaf: Leaf, choices: frozenset[str] | None = None
+    ) -> _Typed:
+        place = list(self.leaves).index(key) if key in self.leaves else len(self.leaves)
+        self.leaves.setdefault(key, leaf)
+        return _Typed(node, leaf.type, None, lambda columns: columns[place], choices)
+
+    def _operation(self, node: cel.Operation) -> _Typed:
+        match node.operator:
+            case "in":
+                return self._is_in(node)
+            case "==" | "!=" | "<" | "<=" | ">" | ">=":
+                return self._compare(node)
+            case _:
+                return self._arithmetic(node)
+
+    def _logic(self, node: cel.Not | cel.Every | cel.Either) -> _Typed:
+        operands = (node.operand,) if isinstance(node, cel.Not) else node.operands
+        conditions = [self._condition(operand) for operand in operands]
+        match node:
+            case cel.Not():
+                return self._apply(
+                    node, Type.BOOL, lambda of: operators.negation(of[0]), conditions
+                )
+            case cel.Every():
+                return self._apply(node, Type.BOOL, operators.every, conditions)
+            case _:
+                return self._apply(node, Type.BOOL, operators.either, conditions)
+
+    def _negative(self, node: cel.Node, operand: _Typed) -> _Typed:
+        self._check_number(operand, "negates")
+        return self._apply(node, operand.type, lambda of: operators.negative(of[0]), [operand])
+
+    def _condition(self, node: cel.Node) -> _Typed:
+        typed = self.typed(node)
+        if typed.type is not Type.BOOL:
+            raise self._whole.error(
+                node, f"has {typed.type.value} where a condition is needed, such as `... > 0`"
+            )
+        return typed
+
+    def _choice(self, node: cel.Choice) -> _Typed:
+        condition, yes, no = (
+            self._condition(node.condition),
+            self.typed(node.yes),
+            self.typed(node.no),
+        )
+        kind = yes.type
+        if yes.type is not no.type:
+            if not (yes.type.is_number and no.type.is_number):
+                raise self._whole.error(
+                    node.yes,
+                    f"chooses between {yes.type.value} and {no.type.value}; both have to be alike",
+                )
+            kind = Type.DOUBLE
+        parts = [condition, yes, no]
+        return self._apply(node, kind, lambda of: operators.choice(of[0], of[1], of[2]), parts)
+
+    def _compare(self, node: cel.Operation) -> _Typed:
+        sign, left, right = node.operator, self.typed(node.left), self.typed(node.right)
+        self._check_comparable(sign, left, right)
+        return self._apply(
+            node, Type.BOOL, lambda of: operators.compare(sign, of[0], of[1]), [left, right]
+        )
+
+    def _check_comparable(self, sign: str, left: _Typed, right: _Typed) -> None:
+        kinds = {left.type, right.type}
+        is_flag = kinds == {Type.BOOL, Type.INT} and any(
+            side.literal is not None and side.literal.values in (0, 1) and side.type is Type.INT
+            for side in (left, right)
+        )
+        fits = left.type is right.type or (left.type.is_number and right.type.is_number) or is_flag
+        if not fits:
+            raise self._whole.error(
+                left.node, f"compares {left.type.value} with {right.type.value} by {sign}"
+            )
+        if Type.BOOL in kinds and sign not in ("==", "!="):
+            raise self._whole.error(left.node, f"compares bools by {sign}; they are == or != only")
+        for one, other in ((left, right), (right, left)):
+            self._check_choice(one, other)
+
+    def _check_choice(self, one: _Typed, other: _Typed) -> None:
+        if one.choices is None or other.literal is None:
+            return
+        if other.literal.values not in one.choices:
+            raise self._whole.error(
+                other.node,
+                f"compares an enum with {other.literal.values!r}, which it never is; it is one of"
+                f" {_listed(sorted(one.choices))}",
+            )
+
+    def _is_in(self, node: cel.Operation) -> _Typed:
+        subject = self.typed(node.left)
+        if not isinstance(node.right, cel.ListOf) or not node.right.items:
+            raise self._whole.error(node.right, "needs a list behind `in`, such as `$1 in [1, 2]`")
+        items = []
+        for item in node.right.items:
+            typed = self.typed(item)
+            if typed.literal is None:
+                raise self._whole.error(item, "has a list in which not everything is a literal")
+            self._check_comparable("==", subject, typed)
+            items.append(typed.literal)
+        return self._apply(node, Type.BOOL, lambda of: operators.is_in(of[0], items), [subject])
+
+    def _arithmetic(self, node: cel.Operation) -> _Typed:
+        sign, left, right = node.operator, self.typed(node.left), self.typed(node.right)
+        for side in (left, right):
+            self._check_number(side, f"calculates `{sign}` with")
+        is_double = sign == "/" or Type.DOUBLE in (left.type, right.type)
+        return self._apply(
+            node,
+            Type.DOUBLE if is_double else Type.INT,
+            lambda of: operators.arithmetic(sign, of[0], of[1]),
+            [left, right],
+        )
+
+    def _check_number(self, typed: _Typed, does: str) -> None:
+        if not typed.type.is_number:
+            raise self._whole.error(typed.node, f"{does} {typed.type.value}, which is no number")
+
+    def _call(self, node: cel.Call) -> _Typed:
+        candidates = FUNCTIONS.get(node.function)
+        if candidates is None:
+            raise self._whole.error(
+                node, f"calls {node.function}(), which there is not; {_alike(node.function)}"
+            )
+        has_window = any(_is_window(argument) for argument in node.arguments)
+        over_time = [each for each in candidates if isinstance(each, OverTime)]
+        pointwise = [each for each in candidates if isinstance(each, Pointwise)]
+        fitting = [each for each in over_time if each.has_window == has_window]
+        if fitting:
+            return self._call_over_time(node, fitting[0])
+        if not pointwise:
+            needed = over_time[0]
+            raise self._whole.error(
+                node, f"calls {node.function}(), which is written {needed.form}"
+            )
+        function = pointwise[0]
+        parts = [self.typed(argument) for argument in node.arguments]
+        try:
+            kind = function.type_of([part.type for part in parts])
+            function.check(
+                [None if part.literal is None else part.literal.values for part in parts]
+            )
+        except FunctionError as error:
+            raise self._whole.error(node, f"calls {node.function}(), which {error}") from None
+        return self._apply(node, kind, function.call, parts)
+
+    def _call_over_time(self, node: cel.Call, function: OverTime) -> _Typed:
+        least, most = function.parameters
+        if not 1 + least <= len(node.arguments) <= 1 + most:
+            raise self._whole.error(
+                node, f"calls {node.function}(), which is written {function.form}"
+            )
+        argument = self._whole.region(node.arguments[0])
+        if not argument.leaves:
+            raise self._whole.error(
+                node.arguments[0], f"calls {node.function}() of what never changes"
+            )
+        parameters = [self._parameter(each) for each in node.arguments[1:]]
+        try:
+            step: Step = function.make(argument.type, parameters)
+        except FunctionError as error:
+            raise self._whole.error(node, f"calls {node.function}(), which {error}") from None
+        return self._leaf(node, node, StepLeaf(step, argument))
+
+    def _parameter(self, node: cel.Node) -> Any:  # noqa: ANN401 - any literal
+        if not _is_window(node):
+            typed = self.typed(node)
+            if typed.literal is None:
+                raise self._whole.error(node, "needs a literal here")
+            return typed.literal.values
+        assert isinstance(node, cel.Call)  # noqa: S101 - `_is_window`
+        literals = [each.value for each in node.arguments if isinstance(each, cel.Literal)]
+        if len(literals) != 1 or len(node.arguments) != 1:
+            raise self._whole.error(node, 'has a window that is not like rolling("10s")')
+        try:
+            return duration_ns(literals[0])
+        except DurationError as error:
+            raise self._whole.error(node, f"has a window where {error}") from None
+
+    def _apply(
+        self,
+        node: cel.Node,
+        kind: Type,
+        call: Callable[[Sequence[Column]], Column],
+        parts: Sequence[_Typed],
+    ) -> _Typed:
+        """A call of a function that takes columns, at least one of which is no literal."""
+        if all(part.literal is not None for part in parts):
+            literals = [part.literal for part in parts if part.literal is not None]
+            made = call([literals[0].written_out(1), *literals[1:]])
+            if made.known is not None and not made.known.all():
+                raise self._whole.error(node, "computes a number that does not fit 64 bits")
+            return _Typed(node, kind, _as_literal(made))
+        computes = [_computed(part) for part in parts]
+        return _Typed(
+            node, kind, None, lambda columns: call([compute(columns) for compute in computes])
+        )
+
+
+def _computed(typed: _Typed) -> Callable[[Sequence[Column]], Column]:
+    if typed.compute is not None:
+        return typed.compute
+    literal = typed.literal
+    assert literal is not None  # noqa: S101 - one of the two is there
+    return lambda _: literal
+
+
+def _value(typed: _Typed) -> Any:  # noqa: ANN401 - any literal
+    return None if typed.literal is None else typed.literal.values
+
+
+def _as_literal(column: Column) -> Column:
+    if column.type is Type.STRING:
+        return Column(Type.STRING, column.values.plain()[0].as_py())
+    return Column(column.type, column.values[0].item())
+
+
+def _is_window(node: cel.Node) -> bool:
+    return isinstance(node, cel.Call) and node.function == "rolling"
+
+
+def _dotted(node: cel.Node) -> str | None:
+    """`a.b.c` as one name; None if it is none."""
+    keys: list[str] = []
+    while isinstance(node, cel.Entry):
+        keys.append(node.key)
+        node = node.target
+    return ".".join([node.text, *reversed(keys)]) if isinstance(node, cel.Name) else None
+
+
+def _listed(names: Mapping[str, object] | Sequence[str]) -> str:
+    shown = [repr(name) for name in list(names)[:_SHOWN_MAX]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _no_element(owner: Source, key: str) -> str:
+    if not owner.elements:
+        return f"names .{key} of {owner.name}, which has no elements"
+    return f"names .{key} of {owner.name}, whose elements are {_listed(owner.elements)}"
+
+
+def _alike(name: str) -> str:
+    import difflib  # noqa: PLC0415 - for an error only
+
+    close = difflib.get_close_matches(name, FUNCTIONS, 1, cutoff=0.6)
+    return f"did you mean {close[0]}()?" if close else f"the functions are {', '.join(FUNCTIONS)}"

@@ -1,0 +1,31 @@
+"""What an expression can name: a channel, or an element of a bit field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sift_server.expressions.values import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A channel, or an element of one.
+
+    Attributes:
+        name: What people call it.
+        key: What tells it from others, for whoever brings its points.
+        type: Type of its values; None of a bit field, of which only elements can be named, and of
+            bytes, of which nothing can.
+        choices: The strings that it can be, of an enum; None if it can be any.
+        elements: Of a bit field: its elements by name.
+    """
+
+    name: str
+    key: object
+    type: Type | None
+    choices: frozenset[str] | None = None
+    elements: Mapping[str, Source] = field(default_factory=dict)
