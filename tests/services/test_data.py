@@ -175,7 +175,7 @@ def test_any_element_of_a_bit_field_can_be_read(index, bit_count, value):
         RunPoints(
             "",
             np.array([JANUARY_NS], np.int64),
-            pa.array([0x1_2345_6789_ABCD.to_bytes(7, "little")]),
+            pa.array([0x1_2345_6789_ABCD.to_bytes(7, "little")], pa.large_binary()),
         ),
     )
     (element,) = unpacked(packed).values

@@ -7,7 +7,7 @@ other readers.
 
 from sift_server.lake.block import PointBlock, PointFlow
 from sift_server.lake.gathering import warm_up
-from sift_server.lake.points import Points
+from sift_server.lake.points import Points, points_once
 from sift_server.lake.store import PointStore, StoreLimits, StoreStats
 from sift_server.lake.upkeep import Upkeep
 from sift_server.lake.view import ChannelView
@@ -21,5 +21,6 @@ __all__ = [
     "StoreLimits",
     "StoreStats",
     "Upkeep",
+    "points_once",
     "warm_up",
 ]

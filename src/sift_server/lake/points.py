@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sift_wire.columns import DataType
 from sift_wire.kernels import gather_bytes
@@ -70,6 +71,24 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.timestamps_ns)
+
+
+def points_once(points: Points) -> Points:
+    """Points sorted by time, those of one time by the bits of their value, each once."""
+    times = points.timestamps_ns
+    # Compared, not subtracted: the difference of two times may not fit 64 bits.
+    if (times[1:] > times[:-1]).all():
+        return points
+    table = pa.table({"time": times, "value": points.values})
+    order = pc.sort_indices(table, sort_keys=[("time", "ascending"), ("value", "ascending")])
+    times = times[order.to_numpy()]
+    values = points.values.take(order)
+    new = np.ones(len(times), np.bool_)
+    changed = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
+    new[1:] = (times[1:] != times[:-1]) | changed
+    if new.all():
+        return Points(times, values)
+    return Points(times[new], values.filter(pa.array(new)))
 
 
 def words_to_arrow(kind: Kind, words: NDArray[np.uint64], heap: bytes) -> Any:  # noqa: ANN401 (pyarrow has no types)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sift_server.errors import InvalidArgumentError
-from sift_server.lake import Points
+from sift_server.lake import Points, points_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,29 +155,11 @@ def _in_order(
             if run == cursor.run_id:
                 from_ns = max(start_ns, cursor.timestamp_ns)
         for window in view.read(run, from_ns, end_ns):
-            points = _sorted_once(window)
+            points = points_once(window)
             if cursor is not None and run == cursor.run_id:
                 points = _behind(points, cursor)
             if len(points):
                 yield run, points
-
-
-def _sorted_once(points: Points) -> Points:
-    """Sort by time and value, and drop what is there more than once."""
-    times = points.timestamps_ns
-    # Compared, not subtracted: the difference of two times may not fit 64 bits.
-    if (times[1:] > times[:-1]).all():
-        return points
-    table = pa.table({"time": times, "value": points.values})
-    order = pc.sort_indices(table, sort_keys=[("time", "ascending"), ("value", "ascending")])
-    times = times[order.to_numpy()]
-    values = points.values.take(order)
-    new = np.ones(len(times), np.bool_)
-    changed = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
-    new[1:] = (times[1:] != times[:-1]) | changed
-    if new.all():
-        return Points(times, values)
-    return Points(times[new], values.filter(pa.array(new)))
 
 
 def _behind(points: Points, cursor: _Cursor) -> Points:

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sift.common.type.v1.channel_bit_field_element_pb2 import ChannelBitFieldElement
 from sift.common.type.v1.channel_enum_type_pb2 import ChannelEnumType
 from sift.data.v2 import data_pb2
+from sift_server.bit_fields import element_values
 from sift_wire.columns import DataType
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from sift_server.query.reader import RunPoints
 
 _NS_PER_S = 1_000_000_000
-_ELEMENT_BITS_MAX = 32
 
 _MESSAGES: dict[DataType, tuple[Any, Any]] = {
     DataType.DOUBLE: (data_pb2.DoubleValues, data_pb2.DoubleValue),
@@ -81,9 +81,7 @@ def data_message(
 ) -> AnyMessage:
     """Pack points of one channel and run as `sift.data.v2.*Values`, which is also the type URL.
 
-    A bit field is given element by element: the bits `index` to `index + bit_count - 1` of its
-    bytes, bit 0 being the lowest bit of the first byte. Bits behind the end are 0, and an element
-    has its first 32 bits at most.
+    A bit field is given element by element, see `sift_server.bit_fields`.
 
     Args:
         channel: The channel.
@@ -94,17 +92,18 @@ def data_message(
     metadata = _metadata(channel, asset, run)
     timestamps = _timestamps(points.timestamps_ns)
     if channel.data_type is DataType.BIT_FIELD:
-        fields = points.values.to_pylist()
         message: Any = data_pb2.BitFieldValues(
             metadata=metadata,
             values=[
                 data_pb2.BitFieldElementValues(
                     name=name,
                     values=[
-                        data_pb2.BitFieldValue(
-                            timestamp=timestamp, value=_bits(field, index, count)
+                        data_pb2.BitFieldValue(timestamp=timestamp, value=value)
+                        for timestamp, value in zip(
+                            timestamps,
+                            element_values(points.values, index, count).tolist(),
+                            strict=True,
                         )
-                        for timestamp, field in zip(timestamps, fields, strict=True)
                     ],
                 )
                 for name, index, count in channel.bit_field_elements
@@ -171,11 +170,3 @@ def _python_values(data_type: DataType, values: Any) -> Sequence[Any]:  # noqa: 
             return words.view(np.int64).tolist()  # type: ignore[no-any-return]
         case _:
             return words.tolist()  # type: ignore[no-any-return]
-
-
-def _bits(field: bytes, index: int, count: int) -> int:
-    # Catalogs of earlier versions hold elements of any size, and with indices below 0.
-    index, count = max(index, 0), min(count, _ELEMENT_BITS_MAX)
-    first = index // 8
-    near = int.from_bytes(field[first : first + _ELEMENT_BITS_MAX // 8 + 1], "little")
-    return near >> index % 8 & ((1 << count) - 1)
