@@ -1,0 +1,64 @@
+"""Evaluates a condition over what is stored, when somebody asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sift_server.errors import ResourceExhaustedError
+from sift_server.rules.evaluation import BEGINNING
+from sift_server.rules.late import warm_up_start_ns
+from sift_server.rules.pieces import stored_pieces
+from sift_server.rules.stretches import Stretch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sift_server.rules.condition import Condition
+    from sift_server.rules.late import Views
+
+STRETCHES_MAX = 100_000
+"""How many stretches a condition may have in a run."""
+
+
+def evaluate_range(
+    condition: Condition,
+    views: Views,
+    run_id: str,
+    start_ns: int,
+    end_ns: int,
+    go_on: Callable[[], bool] = lambda: True,
+) -> list[Stretch]:
+    """Evaluate a condition on the points of a run between two times, the end excluded.
+
+    What came before the start is taken into account as if all had been evaluated: last known
+    values, windows, and a stretch that began earlier, which begins at the start here.
+
+    Args:
+        condition: The condition.
+        views: Its channels.
+        run_id: The run; an empty string for what has none.
+        start_ns: The start.
+        end_ns: The end.
+        go_on: Asked now and then whether to go on; if not, what was found so far is returned.
+
+    Raises:
+        ResourceExhaustedError: There are more than `STRETCHES_MAX` stretches.
+    """
+    mark = BEGINNING
+    found: list[Stretch] = []
+    for piece in stored_pieces(views, run_id, warm_up_start_ns(condition, start_ns), end_ns):
+        inputs = [source.signal(piece[source.channel_id]) for source in condition.sources]
+        ended, mark = mark.advance(condition, inputs)
+        found += [one for one in ended if one.end_ns > start_ns]
+        if len(found) > STRETCHES_MAX:
+            raise ResourceExhaustedError(
+                f"the condition {condition.expression.text!r} becomes true more than"
+                f" {STRETCHES_MAX:,} times (STRETCHES_MAX) in a run; let it hold for some time with"
+                " persistence(...), or evaluate it on a shorter time"
+            )
+        if not go_on():
+            break
+    still_open = None if mark.edge is None else mark.edge.open_stretch()
+    if still_open is not None and still_open.end_ns >= start_ns:
+        found.append(still_open)
+    return [Stretch(max(one.start_ns, start_ns), one.end_ns, one.is_open) for one in found]

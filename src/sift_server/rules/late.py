@@ -1,0 +1,158 @@
+"""Evaluates a part of time anew, from what is stored."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sift_server.expressions import AGE_NS_MAX
+from sift_server.rules.evaluation import BEGINNING, Change, Mark
+from sift_server.rules.pieces import stored_pieces
+from sift_server.rules.recent import part_of
+from sift_server.rules.stretches import Stretch, moved_start, spliced, touches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sift_server.lake import ChannelView
+    from sift_server.rules.condition import Condition
+    from sift_server.rules.pieces import Piece
+    from sift_wire.columns import DataType
+
+_MARKS_KEPT = 8
+"""How many places near the end one can go back to."""
+
+_NS_MIN, _NS_MAX = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+
+Views = dict[str, tuple["ChannelView", "DataType"]]
+"""Channels by id, and their data types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of time whose points are new.
+
+    Attributes:
+        first_ns: Time of the first of them.
+        last_ns: Time of the last.
+    """
+
+    first_ns: int
+    last_ns: int
+
+    def with_part(self, other: Part) -> Part:
+        """The time from the first to the last of both."""
+        return Part(min(self.first_ns, other.first_ns), max(self.last_ns, other.last_ns))
+
+    def with_effect(self, condition: Condition) -> Part:
+        """The part of time in which the condition may be another one because of them."""
+        lookback_ns = condition.expression.lookback_ns
+        if lookback_ns is None:
+            return Part(self.first_ns, _NS_MAX)
+        return Part(self.first_ns, min(self.last_ns, _NS_MAX - lookback_ns) + lookback_ns)
+
+
+def warm_up_start_ns(condition: Condition, first_ns: int) -> int:
+    """Where evaluating has to begin so that the point before a time is evaluated rightly.
+
+    A point that is older than the age limit has no effect on whether a stretch goes on.
+    """
+    lookback_ns = condition.expression.lookback_ns
+    if lookback_ns is None:
+        return _NS_MIN
+    return max(first_ns, _NS_MIN + lookback_ns + AGE_NS_MAX) - lookback_ns - AGE_NS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What evaluating a part of time gave.
+
+    Attributes:
+        change: What is to be changed in the stretches.
+        moved: The old and the new beginning of the stretch that goes on behind the part, or None.
+        marks: Marks near the end, if everything up to the end was evaluated; else none.
+        recent: The points behind the first of them.
+    """
+
+    change: Change
+    moved: tuple[int, int] | None
+    marks: tuple[Mark, ...]
+    recent: tuple[Piece, ...]
+
+
+def evaluate_part(
+    condition: Condition,
+    views: Views,
+    run_id: str,
+    part: Part,
+    end_ns: int,
+    old: Sequence[Stretch],
+) -> Evaluated:
+    """Evaluate a part of time.
+
+    Args:
+        condition: The condition.
+        views: Its channels.
+        run_id: The run whose points are evaluated.
+        part: The part: behind it everything is as it was.
+        end_ns: Time of the last point that is evaluated at the most.
+        old: The stretches that are known of the condition in the run, sorted.
+    """
+    start_ns = warm_up_start_ns(condition, part.first_ns)
+    mark = BEGINNING
+    latest: deque[tuple[Mark, Piece]] = deque(maxlen=_MARKS_KEPT)
+    fresh: list[Stretch] = []
+    last_ns: int | None = None
+    pieces = stored_pieces(views, run_id, start_ns, min(end_ns, _NS_MAX - 1) + 1)
+    for piece in _cut(pieces):
+        inputs = [source.signal(piece[source.channel_id]) for source in condition.sources]
+        ended, mark = mark.advance(condition, inputs)
+        fresh += ended
+        if mark.edge is None or mark.edge.last_ns < part.first_ns:
+            continue
+        latest.append((mark, piece))
+        if mark.edge.last_ns > part.last_ns:
+            last_ns = mark.edge.last_ns
+            latest.clear()
+            break
+    still_open = None if mark.edge is None else mark.edge.open_stretch()
+    if still_open is not None:
+        fresh.append(still_open)
+    touched = [one for one in old if touches(one, part.first_ns, last_ns)]
+    found = spliced(touched, fresh, part.first_ns, last_ns)
+    # The stretch that is open at a mark may have begun before the time that was evaluated here.
+    began = [one.start_ns for one in found if one.start_ns <= part.first_ns <= one.end_ns]
+    starts_ns = {one.start_ns: began[-1] for one in fresh if one.start_ns < part.first_ns and began}
+    return Evaluated(
+        Change(part.first_ns, last_ns, tuple(found)),
+        moved_start(touched, found, part.last_ns),
+        tuple(each.with_starts(starts_ns) for each, _ in latest),
+        tuple(piece for _, piece in latest)[1:],
+    )
+
+
+def _cut(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Cut pieces into smaller ones, so that there are several marks near the end of the last."""
+    for piece in pieces:
+        longest = max(piece.values(), key=len)
+        count = len(longest)
+        places = sorted({count * number // _MARKS_KEPT for number in range(1, _MARKS_KEPT)} - {0})
+        ends_ns = [int(longest.timestamps_ns[place - 1]) for place in places]
+        firsts = dict.fromkeys(piece, 0)
+        for end_ns in ends_ns:
+            lasts = {
+                channel_id: int(np.searchsorted(points.timestamps_ns, end_ns, side="right"))
+                for channel_id, points in piece.items()
+            }
+            yield {
+                channel_id: part_of(points, firsts[channel_id], lasts[channel_id])
+                for channel_id, points in piece.items()
+            }
+            firsts = lasts
+        yield {
+            channel_id: part_of(points, firsts[channel_id], len(points))
+            for channel_id, points in piece.items()
+        }

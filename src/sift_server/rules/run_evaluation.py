@@ -1,0 +1,310 @@
+"""The conditions of a run, evaluated as its points come."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from sift_server.rules.evaluation import Change, ConditionProgress
+from sift_server.rules.late import Part, Views, evaluate_part
+from sift_server.rules.recent import RecentPoints, joined_points
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+
+    from sift_server.expressions import Signal
+    from sift_server.lake import Points
+    from sift_server.rules.condition import Condition
+    from sift_server.rules.sources import SourceKey
+    from sift_server.rules.stretches import Stretch
+    from sift_wire.columns import DataType
+
+LATE_WAIT_MS_MAX = 1_000
+"""How long late points of a condition wait for more of them at the most."""
+
+RECENT_POINTS_MAX = 1_000_000
+"""How many recent points of a run are kept, of all channels together, to go back to."""
+
+_NS_MAX = 2**63 - 1
+
+_LATE_WAIT_FACTOR = 10
+"""How many times as long as evaluating late points took they wait the next time."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Stored(Protocol):
+    """What is stored elsewhere."""
+
+    def views(self, channels: Mapping[str, DataType]) -> Views:
+        """What there is of some channels, by their ids."""
+
+    def stretches(self, condition: Condition, run_id: str) -> Sequence[Stretch]:
+        """The stretches that are known of a condition in a run, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What changed of a condition."""
+
+    condition: Condition
+    run_id: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """Late points of a condition that wait.
+
+    Attributes:
+        condition: The condition.
+        part: The time in which they are.
+        due_s: When they are evaluated.
+    """
+
+    condition: Condition
+    part: Part
+    due_s: float
+
+
+class RunEvaluation:
+    """The points of one run, and how far conditions were evaluated on them. Not thread-safe."""
+
+    def __init__(self, run_id: str, stored: Stored) -> None:
+        self._run_id = run_id
+        self._stored = stored
+        self._recent: dict[str, RecentPoints] = {}
+        self._last_ns: dict[str, int] = {}
+        """Time of the last point of each channel that came."""
+        self._progress: dict[object, ConditionProgress] = {}
+        self._late: dict[object, _Late] = {}
+        self._rest_until_s: dict[object, float] = {}
+        """When late points of a condition are next evaluated at the earliest."""
+        self.failed: dict[object, str] = {}
+        """Conditions that could not be evaluated, and why."""
+
+    def take(
+        self,
+        conditions: Sequence[Condition],
+        points: Mapping[str, tuple[DataType, Sequence[Points]]],
+        now_s: float,
+    ) -> list[Found]:
+        """Evaluate points that came, as far as they are not late.
+
+        Args:
+            conditions: All that name any of the channels.
+            points: Points by channel id, in any order.
+            now_s: The time, by a clock that only goes forward.
+        """
+        extents: dict[str, Part] = {}
+        for channel_id, (data_type, parts) in points.items():
+            added = joined_points(data_type, parts)
+            if len(added):
+                times_ns = added.timestamps_ns
+                extents[channel_id] = Part(int(times_ns.min()), int(times_ns.max()))
+                self._recent.setdefault(channel_id, RecentPoints(data_type)).add(added)
+        self._came(extents)
+        signals = _RecentSignals(self._recent)
+        found = []
+        for condition in conditions:
+            part = _hull([extents[each] for each in condition.channel_ids if each in extents])
+            if part is None or condition.key in self.failed:
+                continue
+            advance = functools.partial(self._advance, condition, part, signals, now_s)
+            change = self._guarded(condition, advance)
+            if change is not None:
+                found.append(Found(condition, self._run_id, change))
+        self._forget(conditions, extents)
+        return found
+
+    def miss(
+        self, conditions: Sequence[Condition], extents: Mapping[str, Part], now_s: float
+    ) -> None:
+        """Tell of points that came and are to be read from what is stored.
+
+        Args:
+            conditions: All that name any of the channels.
+            extents: The time of the points of each channel.
+            now_s: As in `take`.
+        """
+        self._came(extents)
+        for condition in conditions:
+            part = _hull([extents[each] for each in condition.channel_ids if each in extents])
+            if part is not None and condition.key not in self.failed:
+                self._add_late(condition, part, now_s)
+
+    @property
+    def next_late_s(self) -> float | None:
+        """When late points are to be evaluated; None if there are none."""
+        return min((late.due_s for late in self._late.values()), default=None)
+
+    @property
+    def late(self) -> list[tuple[Condition, Part]]:
+        """The late points that wait."""
+        return [(late.condition, late.part) for late in self._late.values()]
+
+    def take_late(self, now_s: float, clock_s: Callable[[], float]) -> list[Found]:
+        """Evaluate the late points that have waited long enough.
+
+        What was found before must have been stored by now.
+        """
+        found = []
+        for late in [each for each in self._late.values() if each.due_s <= now_s]:
+            key = late.condition.key
+            del self._late[key]
+            began_s = clock_s()
+            change = self._guarded(
+                late.condition, functools.partial(self._evaluate_late, late.condition, late.part)
+            )
+            ended_s = clock_s()
+            rest_s = min(_LATE_WAIT_FACTOR * (ended_s - began_s), LATE_WAIT_MS_MAX / 1_000)
+            self._rest_until_s[key] = ended_s + rest_s
+            if change is not None:
+                found.append(Found(late.condition, self._run_id, change))
+        return found
+
+    def open_stretches(self) -> list[Found]:
+        """The stretches that are open now, as far as they have come."""
+        return [
+            Found(progress.condition, self._run_id, change)
+            for progress in self._progress.values()
+            if (change := progress.open_change()) is not None
+        ]
+
+    def keep_only(self, keys: Container[object]) -> None:
+        """Forget all conditions but these."""
+        for known in (self._progress, self._late, self._rest_until_s, self.failed):
+            for key in [key for key in known if key not in keys]:
+                del known[key]
+
+    def _came(self, extents: Mapping[str, Part]) -> None:
+        for channel_id, part in extents.items():
+            last_ns = self._last_ns.get(channel_id, part.last_ns)
+            self._last_ns[channel_id] = max(last_ns, part.last_ns)
+
+    def _advance(
+        self, condition: Condition, part: Part, signals: _RecentSignals, now_s: float
+    ) -> Change | None:
+        progress = self._progress.get(condition.key)
+        if progress is None:
+            self._add_late(condition, part, now_s)
+            return None
+        first_ns = part.first_ns
+        if first_ns <= progress.earliest_ns:
+            last_ns = min(part.last_ns, progress.earliest_ns)
+            self._add_late(condition, Part(first_ns, last_ns), now_s)
+            if part.last_ns <= progress.earliest_ns:
+                return None
+            first_ns = progress.earliest_ns + 1
+        return progress.advance(
+            first_ns, lambda time_ns: signals.later_than(condition.sources, time_ns)
+        )
+
+    def _add_late(self, condition: Condition, part: Part, now_s: float) -> None:
+        key = condition.key
+        known = self._late.get(key)
+        if known is not None:
+            self._late[key] = _Late(condition, part.with_part(known.part), known.due_s)
+        else:
+            due_s = max(now_s, self._rest_until_s.get(key, now_s))
+            self._late[key] = _Late(condition, part, due_s)
+
+    def _evaluate_late(self, condition: Condition, part: Part) -> Change:
+        progress = self._progress.get(condition.key)
+        views = self._stored.views(
+            {source.channel_id: source.data_type for source in condition.sources}
+        )
+        old = self._stored.stretches(condition, self._run_id)
+        if progress is not None:
+            old = progress.brought_up_to_date(old)
+        effect = part.with_effect(condition)
+        if progress is None or effect.last_ns >= progress.earliest_ns:
+            # The places to go back to are no more, and new ones are at the end only.
+            effect = Part(part.first_ns, _NS_MAX)
+        end_ns = self._end_ns(condition, progress)
+        evaluated = evaluate_part(condition, views, self._run_id, effect, end_ns, old)
+        if evaluated.marks:
+            self._progress[condition.key] = ConditionProgress(
+                condition, evaluated.marks, evaluated.change.stretches
+            )
+            for piece in evaluated.recent:
+                for channel_id, points in piece.items():
+                    data_type = views[channel_id][1]
+                    self._recent.setdefault(channel_id, RecentPoints(data_type)).add(points)
+        elif progress is not None and evaluated.moved is not None:
+            progress.move_start(*evaluated.moved)
+        return evaluated.change
+
+    def _end_ns(self, condition: Condition, progress: ConditionProgress | None) -> int:
+        """Up to which time points are evaluated.
+
+        What is stored may be ahead of what came here. To evaluate that too would make late points
+        of it when it comes; but nothing else says where the run ends that was not evaluated yet.
+        """
+        if progress is None:
+            return _NS_MAX
+        came = [self._last_ns[each] for each in condition.channel_ids if each in self._last_ns]
+        return max(progress.last_ns, *came)
+
+    def _guarded(
+        self, condition: Condition, evaluate: Callable[[], Change | None]
+    ) -> Change | None:
+        try:
+            return evaluate()
+        except Exception as error:
+            _logger.exception("the condition %r can't be evaluated", condition.expression.text)
+            self.failed[condition.key] = f"{type(error).__name__}: {error}"
+            self._progress.pop(condition.key, None)
+            return None
+
+    def _forget(self, conditions: Sequence[Condition], extents: Mapping[str, Part]) -> None:
+        """Forget the recent points that nobody can go back to, and more if they are too many."""
+        while True:
+            earliest_ns: dict[str, int] = {}
+            for condition in conditions:
+                progress = self._progress.get(condition.key)
+                if progress is not None:
+                    for channel_id in condition.channel_ids:
+                        known_ns = earliest_ns.get(channel_id, progress.earliest_ns)
+                        earliest_ns[channel_id] = min(known_ns, progress.earliest_ns)
+            for channel_id in extents:
+                if channel_id not in earliest_ns:
+                    self._recent.pop(channel_id, None)
+                elif channel_id in self._recent:
+                    self._recent[channel_id].forget(earliest_ns[channel_id])
+            if sum(map(len, self._recent.values())) <= RECENT_POINTS_MAX:
+                return
+            forgot = [progress.forget_mark() for progress in self._progress.values()]
+            if not any(forgot):
+                return
+
+
+class _RecentSignals:
+    """Recent points as signals; those that several conditions want are made once."""
+
+    def __init__(self, recent: Mapping[str, RecentPoints]) -> None:
+        self._recent = recent
+        self._made: dict[tuple[SourceKey, int], Signal] = {}
+
+    def later_than(self, sources: Iterable[SourceKey], time_ns: int) -> list[Signal]:
+        """A signal of each source, with the points later than a time."""
+        return [self._of(source, time_ns) for source in sources]
+
+    def _of(self, source: SourceKey, time_ns: int) -> Signal:
+        made = self._made.get((source, time_ns))
+        if made is None:
+            recent = self._recent.get(source.channel_id)
+            points = (
+                joined_points(source.data_type, [])
+                if recent is None
+                else recent.later_than(time_ns)
+            )
+            made = self._made[source, time_ns] = source.signal(points)
+        return made
+
+
+def _hull(parts: Sequence[Part]) -> Part | None:
+    """The time from the first to the last of some parts; None if there are none."""
+    return functools.reduce(Part.with_part, parts) if parts else None
