@@ -21,6 +21,7 @@ from urllib.parse import unquote
 import grpc
 from pyqwest import HTTPVersion, Proxy, SyncClient, SyncHTTPTransport
 
+from sift_py._internal.process import OwnProcess
 from sift_py.errors import IngestionStreamError, ServiceClosedError
 from sift_py.grpc._retrying import DETAILS_KEY
 
@@ -88,7 +89,7 @@ class HttpStreams:
             *metadata,
         ]
         self._transport = _open_transport(target)
-        self._process_id = os.getpid()
+        self._process = OwnProcess("the channel")
         self._slots = threading.Semaphore(STREAMS_MAX)
         self._idle: deque[_Inbox] = deque()
         """Of threads that wait for a call to run."""
@@ -114,11 +115,7 @@ class HttpStreams:
             ServiceClosedError: The channel is closed, or was opened before this process was forked.
             Exception: What iterating over `chunks` raised; the call is broken off.
         """
-        if os.getpid() != self._process_id:
-            # Of the threads that move the bytes, a fork copies none: the call would never end.
-            raise ServiceClosedError(
-                "the channel was opened before this process was forked; open one after the fork."
-            )
+        self._process.check()
         with self._state:
             if self._closed:
                 raise ServiceClosedError("the channel is closed; open a new one.")
@@ -181,28 +178,35 @@ class HttpStreams:
             inbox = self._idle.pop()
         except IndexError:
             inbox = SimpleQueue()
-            threading.Thread(
+            thread = threading.Thread(
                 target=self._work, args=(inbox,), name="sift-stream", daemon=True
-            ).start()
+            )
+            try:
+                thread.start()
+            except RuntimeError:
+                # When the program ends none can be started: then the call is made here.
+                _settle(call, self._failure_of(request, transport))
+                return
         inbox.put((call, request, transport))
 
     def _work(self, inbox: _Inbox) -> None:
         while (job := inbox.get()) is not None:
             call, request, transport = job
-            failure: BaseException | None = None
-            try:
-                self._call(request, transport)
-            except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
-                failure = error
+            failure = self._failure_of(request, transport)
             if self._closed:
                 inbox.put(None)
             else:
                 self._idle.append(inbox)
-            if failure is None:
-                call.set_result(None)
-            else:
-                call.set_exception(failure)
+            _settle(call, failure)
             del job, call, request, transport, failure
+
+    def _failure_of(self, request: _Request, transport: SyncHTTPTransport) -> BaseException | None:
+        """Make a call; return what it raised, which is raised where the caller waits."""
+        try:
+            self._call(request, transport)
+        except BaseException as error:  # noqa: BLE001 - as the docstring says
+            return error
+        return None
 
     def _call(self, request: _Request, transport: SyncHTTPTransport) -> None:
         body = request.body
@@ -250,7 +254,7 @@ class HttpStreams:
 
     def close(self) -> None:
         """Let running calls end, but those that were broken off, and close the connections."""
-        if os.getpid() != self._process_id:
+        if not self._process.is_this:
             return
         with self._state:
             self._closed = True
@@ -258,6 +262,13 @@ class HttpStreams:
         while self._idle:
             self._idle.pop().put(None)
         self._transport.close()
+
+
+def _settle(call: Future[None], failure: BaseException | None) -> None:
+    if failure is None:
+        call.set_result(None)
+    else:
+        call.set_exception(failure)
 
 
 def _details_metadata(encoded: str | None) -> tuple[tuple[str, bytes], ...]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import grpc
 
+from sift_py._internal.process import OwnProcess
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -37,10 +39,12 @@ class MetadataInterceptor(
 ):
     """Sets metadata on every call; a call's own entries of the same names give way.
 
+    In a forked child it refuses every call: gRPC's connections are the parent's, and it would hang.
     Safe from many threads.
     """
 
     def __init__(self, metadata: Metadata) -> None:
+        self._process = OwnProcess("the channel")
         self._metadata = metadata
         self._names = frozenset(name for name, _ in self._metadata)
 
@@ -77,6 +81,7 @@ class MetadataInterceptor(
         return continuation(self._with_metadata(client_call_details), request_iterator)
 
     def _with_metadata(self, details: grpc.ClientCallDetails) -> _CallDetails:
+        self._process.check()
         kept = (pair for pair in details.metadata or () if pair[0].lower() not in self._names)
         return _CallDetails(
             details.method,
