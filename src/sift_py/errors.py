@@ -11,10 +11,13 @@ SiftError
 ├── IngestionValidationError (ValueError)  data or a flow does not fit the ingestion config
 ├── IngestionServiceManagerError (KeyError) no ingestion service of that name
 ├── RulesRejectedError                  the server refused the rules
+├── SpillError                          a spill folder can't be used
+│   └── SpillFullError                    a spill folder has no room for more
 ├── ServiceClosedError (RuntimeError)   used after it was closed
 ├── EmbeddedServerError (RuntimeError)  the server of an `embedded:` URI can't start
 ├── MissingExtraError (ImportError)    an optional package is not installed
 └── IngestionStreamError (grpc.RpcError)  the server, or the way to it, ended an ingest stream
+    └── NotAcknowledgedError              data waits, in a buffer or on disk, to be acknowledged
 ```
 
 Errors of calls other than the ingest stream are `grpc.RpcError`, as gRPC raises them.
@@ -37,12 +40,15 @@ __all__ = [
     "IngestionStreamError",
     "IngestionValidationError",
     "MissingExtraError",
+    "NotAcknowledgedError",
     "RetryPolicyError",
     "RuleConfigError",
     "RulesRejectedError",
     "ServiceClosedError",
     "SiftConfigError",
     "SiftError",
+    "SpillError",
+    "SpillFullError",
     "TelemetryConfigValidationError",
     "YamlConfigError",
 ]
@@ -100,6 +106,14 @@ class IngestionServiceManagerError(SiftError, KeyError):
 
 class RulesRejectedError(SiftError):
     """The server refused the rules of a telemetry config; the message carries its reasons."""
+
+
+class SpillError(SiftError):
+    """A spill folder can't be used; says which and why."""
+
+
+class SpillFullError(SpillError):
+    """A spill folder has no room for what can't be sent. The caller still has it."""
 
 
 class ServiceClosedError(SiftError, RuntimeError):
@@ -160,3 +174,45 @@ class IngestionStreamError(SiftError, grpc.RpcError):
     def debug_error_string(self) -> str:
         """The same as the message."""
         return self.message
+
+
+class NotAcknowledgedError(IngestionStreamError):
+    """Data is not acknowledged, and waits where the message says: in a buffer, or on disk.
+
+    Attributes:
+        where: What the message says of it.
+        files: Spill files that have it; empty if it is in a buffer.
+    """
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        details: str,
+        where: str,
+        files: Sequence[str] = (),
+        trailing_metadata: Sequence[tuple[str, str | bytes]] = (),
+    ) -> None:
+        super().__init__(code, details, trailing_metadata)
+        self.where = where
+        self.files = tuple(files)
+        self.message = f"{self.message} - {where}"
+        self.args = (self.message,)
+
+    @classmethod
+    def of(cls, error: grpc.RpcError, where: str) -> Self:
+        """The error of a call, with what it means for the data."""
+
+        def said(name: str) -> Any:  # noqa: ANN401 - of any call of gRPC's
+            method = getattr(error, name, None)
+            return method() if callable(method) else None
+
+        return cls(
+            said("code") or grpc.StatusCode.UNKNOWN,
+            said("details") or str(error),
+            where,
+            trailing_metadata=said("trailing_metadata") or (),
+        )
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        parts = self._code, self._details, self.where, self.files, self._trailing_metadata
+        return type(self), parts

@@ -169,7 +169,7 @@ class TestFailures:
             buffered.try_ingest_flows(*rows(2))
             _ = 1 / 0
         (note,) = error.value.__notes__
-        assert "2 requests were not sent" in note
+        assert "2 requests (86 bytes) are not acknowledged. They are in the buffer" in note
         assert "the way is cut" in note
 
     def test_on_error_is_called_in_place_of_the_last_flush(self, server, service):

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from sift.ingest.v1.ingest_pb2 import (
     IngestWithConfigDataChannelValue,
     IngestWithConfigDataStreamRequest,
 )
 from sift.ingest.v1.ingest_pb2_grpc import IngestServiceStub
-from sift_py.errors import IngestionValidationError, MissingExtraError
+from sift_py._internal import unsent
+from sift_py._internal.process import OwnProcess
+from sift_py.errors import (
+    IngestionValidationError,
+    MissingExtraError,
+    ServiceClosedError,
+    SpillError,
+)
 from sift_py.grpc.retry import DEFAULT_RETRY_POLICY, NO_RETRIES
 from sift_py.ingestion._internal.blocks import Block, blocks_of
 from sift_py.ingestion._internal.configs import IngestionConfigs
@@ -29,17 +38,21 @@ from sift_py.ingestion._internal.streams import (
 )
 from sift_py.ingestion._internal.timestamps import timestamp_ns, timestamps_ns
 from sift_py.ingestion._internal.values import shown
-from sift_py.ingestion.buffer import BufferedIngestionService
+from sift_py.ingestion.buffer import DEFAULT_BUFFER_BYTES_MAX, BufferedIngestionService
+from sift_py.ingestion.spill import DEFAULT_SPILL_LIMITS, SpillLimits, SpillStatus
 from sift_wire.messages import PREFIX_BYTES, frame, row_frame, row_frames, value_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
 
     from sift.ingestion_configs.v1.ingestion_configs_pb2 import IngestionConfig
     from sift_py.grpc.retry import RetryPolicy
     from sift_py.grpc.transport import SiftChannel
     from sift_py.ingestion._internal.columns.table import FlowTable
     from sift_py.ingestion._internal.layout import FlowLayout
+    from sift_py.ingestion._internal.spill.streams import SpillingStreams
+    from sift_py.ingestion._internal.streams import IngestStreams
     from sift_py.ingestion.buffer import OnError
     from sift_py.ingestion.channel import ChannelValue, TypedOrPlainValue
     from sift_py.ingestion.config.telemetry import TelemetryConfig
@@ -125,6 +138,8 @@ class IngestionService:
         overwrite_rules: bool = False,
         end_stream_on_error: bool = False,
         retry_policy: RetryPolicy | None = DEFAULT_RETRY_POLICY,
+        spill_dir: str | Path | None = None,
+        spill_limits: SpillLimits = DEFAULT_SPILL_LIMITS,
     ) -> None:
         """Register a telemetry config.
 
@@ -136,11 +151,17 @@ class IngestionService:
                 they are an error.
             end_stream_on_error: See the attribute.
             retry_policy: How calls are tried again that fail for a passing reason; None for not.
+            spill_dir: Folder for what can't be sent while the server is away; made when missing.
+                An ingest call then returns when its rows are acknowledged, or synced to disk, from
+                where a thread sends them, or the next program on that folder; `flush` and `close`
+                wait for it. Programs may share a folder. None for not.
+            spill_limits: How much the folder may hold, and what happens when it is full.
 
         Raises:
             IngestionValidationError: The server has something under the client key that the config
                 contradicts, or a rule that would be deleted.
             RulesRejectedError: The server refused the rules.
+            SpillError: The spill folder can't be used.
             grpc.RpcError: A call failed.
         """
         self.transport_channel = channel
@@ -151,13 +172,17 @@ class IngestionService:
         self.overwrite_rules = overwrite_rules
         self.end_stream_on_error = end_stream_on_error
         self.ingest_service_stub = IngestServiceStub(channel)
+        self._process = OwnProcess("the ingestion service")
         self._retry_policy = retry_policy or NO_RETRIES
         self._configs = IngestionConfigs(channel, self._retry_policy)
-        self._streams = RetryingStreams(streams_of(channel), self._retry_policy)
         self.ingestion_config, layouts = self._configs.open(config)
         self._encoders = {name: RowEncoder(layout) for name, layout in layouts.items()}
         self._ends = FlowEnds(self.ingestion_config.ingestion_config_id)
         self.flow_configs_by_name = {flow.name: flow for flow in config.flows}
+        self._streams: IngestStreams = RetryingStreams(streams_of(channel), self._retry_policy)
+        self._spilling: SpillingStreams | None = None
+        self._buffers: weakref.WeakSet[BufferedIngestionService] = weakref.WeakSet()
+        """Those in front of this service; one that has something is kept by `unsent`."""
         # Guards both dictionaries, which are replaced and never changed: who reads needs no lock.
         self._flows_lock = threading.Lock()
         if self.rules:
@@ -168,6 +193,8 @@ class IngestionService:
                 self._retry_policy,
                 overwrite=overwrite_rules,
             )
+        if spill_dir is not None:
+            self._streams = self._spilling = self._open_spilling(Path(spill_dir), spill_limits)
 
     def ingest(self, *requests: IngestWithConfigDataStreamRequest) -> None:
         """Send requests in one stream, in order, and wait until the server has answered.
@@ -352,6 +379,7 @@ class IngestionService:
         Raises:
             grpc.RpcError: A call failed; the run is as it was.
         """
+        self._process.check()
         self.run_id = find_or_create_run(
             channel, run_name, description, organization_id, tags, self._retry_policy
         )
@@ -365,6 +393,7 @@ class IngestionService:
         buffer_size: int | None = None,
         flush_interval_sec: float | None = None,
         on_error: OnError | None = None,
+        buffer_bytes_max: int = DEFAULT_BUFFER_BYTES_MAX,
     ) -> BufferedIngestionService:
         """Return a buffer in front of this service, for a with-block.
 
@@ -374,11 +403,15 @@ class IngestionService:
             on_error: Called as `on_error(error, buffer, flush)` when the with-block raises, in
                 place of the last flush: `buffer` is the list of requests that were not answered,
                 which may be changed, and `flush()` sends what it has. The error is raised after it.
+            buffer_bytes_max: How many bytes of requests may wait, while the server is away for
+                example. So many are sent at once, too.
 
         Raises:
-            IngestionValidationError: `buffer_size` or `flush_interval_sec` is not positive.
+            IngestionValidationError: A size or the interval is not positive.
         """
-        return BufferedIngestionService(self, buffer_size, flush_interval_sec, on_error)
+        return BufferedIngestionService(
+            self, buffer_size, flush_interval_sec, on_error, buffer_bytes_max
+        )
 
     def create_flow(self, flow_config: FlowConfig, *flow_configs: FlowConfig) -> None:
         """Create flows in one call, and let rows be sent for them.
@@ -391,6 +424,7 @@ class IngestionService:
                 has it with another type.
             grpc.RpcError: The call failed.
         """
+        self._process.check()
         flows = (flow_config, *flow_configs)
         layouts = self._configs.create_flows(self.ingestion_config.ingestion_config_id, flows)
         encoders = {name: RowEncoder(layout) for name, layout in layouts.items()}
@@ -415,7 +449,84 @@ class IngestionService:
                 )
         self.create_flow(flow_config, *flow_configs)
 
+    @property
+    def spill_status(self) -> SpillStatus:
+        """What of the data is on disk and not acknowledged."""
+        self._process.check()
+        return SpillStatus() if self._spilling is None else self._spilling.status()
+
+    def flush(self) -> None:
+        """Send what is in buffers, and wait until everything, on disk too, is acknowledged.
+
+        As long as the server takes something it goes on; if it takes nothing, it gives up after as
+        many attempts, or as long, as the retry policy allows.
+
+        Raises:
+            NotAcknowledgedError: Some is not; the message says how much, why, and whether it is in
+                a buffer or in which files.
+            SpillError: A buffer could not be sent, and not be put on disk.
+            ServiceClosedError: As with ingest calls.
+        """
+        self._flush_buffers()
+        self._wait_for_spilled()
+
+    def close(self) -> None:
+        """Flush, and send nothing more. The channel stays open. Once is enough.
+
+        Raises:
+            NotAcknowledgedError: As in `flush`. What is on disk is for the next program on the
+                folder; what is in a buffer can be had with `discard`.
+            SpillError: As in `flush`.
+        """
+        if isinstance(self._streams, _Closed):
+            return
+        try:
+            self._flush_buffers()
+        finally:
+            self._streams = _Closed()
+            if self._spilling is not None and self._process.is_this:
+                self._spilling.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if exc_val is None:
+            self.close()
+        else:
+            unsent.end_after(exc_val, self.close, "Closing the ingestion service")
+
+    def _open_spilling(self, spill_dir: Path, limits: SpillLimits) -> SpillingStreams:
+        try:
+            # Its locks are those of POSIX, and few programs need it.
+            from sift_py.ingestion._internal.spill.folder import SpillFolder  # noqa: PLC0415
+            from sift_py.ingestion._internal.spill.streams import SpillingStreams  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise SpillError(f"a spill folder can't be used on this system: {error}.") from None
+        return SpillingStreams(
+            streams_of(self.transport_channel),
+            SpillFolder(spill_dir, limits),
+            self._retry_policy,
+            self.ingestion_config.ingestion_config_id,
+            self._configs.is_known,
+        )
+
+    def _flush_buffers(self) -> None:
+        self._process.check()
+        sends = [each._send_rest for each in self._buffers]  # noqa: SLF001 - two halves of one thing
+        unsent.end_all(sends, "The flush of another buffer")
+
+    def _wait_for_spilled(self) -> None:
+        if self._spilling is not None:
+            self._spilling.flush()
+
     def _send(self, frames: Iterable[bytes]) -> None:
+        self._process.check()
         self._streams.send(Batch(Remembered(chunks_of(frames))))
 
     def _table_parts(self, flow_name: str) -> tuple[FlowLayout, type[FlowTable]]:
@@ -437,6 +548,7 @@ class IngestionService:
         flow_name: str,
         on_progress: Callable[[IngestProgress], object] | None,
     ) -> int:
+        self._process.check()
         ends = self._message_ends()[flow_name]
         self._streams.send(Batch(_Repeated(lambda: table.chunks(ends, on_progress))))
         return table.rows
@@ -560,3 +672,11 @@ class _Repeated:
 
     def __iter__(self) -> Iterator[bytes]:
         return self._make()
+
+
+class _Closed:
+    """The streams of a service that was closed."""
+
+    def send(self, batch: Batch) -> None:  # noqa: ARG002 - as `IngestStreams`
+        """Refuse."""
+        raise ServiceClosedError("the ingestion service is closed; make a new one.")

@@ -183,6 +183,9 @@ class FaultProxy:
             except OSError:
                 _reset(client)
                 continue
+            for end in (client, server):
+                # Else small pieces wait for the acknowledgement of those before, 40 ms.
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = _Connection(client, server)
             with self._state:
                 self._connections.add(connection)

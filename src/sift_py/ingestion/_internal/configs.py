@@ -12,6 +12,7 @@ from sift.assets.v1.assets_pb2_grpc import AssetServiceStub
 from sift.ingestion_configs.v1.ingestion_configs_pb2 import (
     CreateIngestionConfigFlowsRequest,
     CreateIngestionConfigRequest,
+    GetIngestionConfigRequest,
     IngestionConfig,
     ListIngestionConfigFlowsRequest,
     ListIngestionConfigsRequest,
@@ -19,7 +20,11 @@ from sift.ingestion_configs.v1.ingestion_configs_pb2 import (
 from sift.ingestion_configs.v1.ingestion_configs_pb2 import FlowConfig as FlowConfigPb
 from sift.ingestion_configs.v1.ingestion_configs_pb2_grpc import IngestionConfigServiceStub
 from sift_py.errors import IngestionValidationError
-from sift_py.ingestion._internal.calls import call_with_retries, equals_filter
+from sift_py.ingestion._internal.calls import (
+    CONTROL_CALL_TIMEOUT_S,
+    call_with_retries,
+    equals_filter,
+)
 from sift_py.ingestion._internal.declared import check_flow
 from sift_py.ingestion._internal.layout import layout_of
 from sift_py.ingestion._internal.reconcile import reconcile
@@ -77,6 +82,17 @@ class IngestionConfigs:
         if config.flows:
             layouts = self._ensure_flows(found.ingestion_config_id, config.flows)
         return found, layouts
+
+    def is_known(self, ingestion_config_id: str) -> bool:
+        """Whether the server is known to have an ingestion config. Tries nothing again."""
+        request = GetIngestionConfigRequest(ingestion_config_id=ingestion_config_id)
+        try:
+            self._stub.GetIngestionConfig(request, timeout=CONTROL_CALL_TIMEOUT_S)
+        except grpc.RpcError as error:
+            if error.code() in {grpc.StatusCode.NOT_FOUND, *_CANNOT_TELL}:
+                return False
+            raise
+        return True
 
     def create_flows(
         self, ingestion_config_id: str, flows: Sequence[FlowConfig]
