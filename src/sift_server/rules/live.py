@@ -21,7 +21,7 @@ Extents = dict[str, dict[str, "Part"]]
 """Times of points, by run id and channel id."""
 
 TICK_MS = 50
-"""How often the rules are evaluated at the most: points that came meanwhile are evaluated as one."""
+"""How often the rules are evaluated at the most: what came meanwhile is evaluated as one."""
 
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of points that wait to be evaluated. Of more only the times are remembered, and the points
