@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sift_server.lake.block import PointBlock
-    from sift_wire.columns import DataType
+    from sift_wire.columns import DataType, FlowRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,15 +234,18 @@ class PointStore:
 
     def view(self, channel_id: str, data_type: DataType) -> ChannelView:
         """What there is of a channel now; what is published later is not in it."""
+        hot: list[tuple[FlowRows, int]] = []
         with self._changed:
-            hot = [
-                found
+            snapshots = [
+                columns.snapshot()
                 for columns in (self._flushing_hot, self._hot)
                 if columns is not None
-                for found in columns.of_channel(channel_id)
             ]
             view = ChannelView(channel_id, kind_of(data_type), hot, self._files, self._reader)
             self._views.add(view)
+        # Not with the lock: what looks for rows would let all wait that publish some.
+        for snapshot in snapshots:
+            hot += snapshot.of_channel(channel_id)
         return view
 
     def stats(self) -> StoreStats:
