@@ -28,8 +28,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+MESSAGES_MAX = 65_536
+"""Messages that are decoded at a time: each takes more than a hundred bytes meanwhile."""
+
+MISFITS_MAX = 16_384
+"""Messages that the kernels do not take, among those: each costs microseconds, and if it does not
+fit, half a kilobyte or more until it is in the error queue."""
+
+MISFITS_AT_ONCE_MAX = 64
+"""The same if the caller has no time."""
+
+
 class NotAtOnceError(Exception):
-    """A flow is not known yet, and the caller has no time to ask for it; there may be none."""
+    """The caller has no time, and a flow is not known yet, or too many messages are unusual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,8 @@ class Decoded(Generic[FlowT]):
             ordinary.
         rejected: Messages that do not fit, in order. If the last one ends the stream, no message
             behind it was looked at.
-        n_messages: How many messages were looked at.
+        n_messages: How many messages were looked at: the others are to be decoded by another call,
+            unless the stream ends.
     """
 
     blocks: list[RowBlock[FlowT]]
@@ -52,17 +64,24 @@ class Decoded(Generic[FlowT]):
 def decode(frames: Frames, index: FlowIndex[FlowT], *, at_once: bool = False) -> Decoded[FlowT]:
     """Turn messages into columns, up to the first that does not fit and asks for the stream's end.
 
+    Of many messages only the first are looked at, so that memory is bounded whatever they are: no
+    more than `MESSAGES_MAX`, and no more than `MISFITS_MAX` that are unusual or do not fit.
+
     Runs without the GIL for the most part; safe from many threads. Memory: up to five times the
     bytes of `frames`, which must be less than 4 GiB.
 
     Args:
         frames: Serialised `IngestWithConfigDataStreamRequest` messages.
         index: Knows the flows.
-        at_once: Whether to decode them only if no flow has to be asked for.
+        at_once: Whether to decode them only if all can be in no time: no flow has to be asked for,
+            and no more than `MISFITS_AT_ONCE_MAX` messages are unusual or do not fit.
 
     Raises:
         NotAtOnceError: They can't be decoded at once.
     """
+    if at_once and len(frames) > MESSAGES_MAX:
+        raise NotAtOnceError
+    frames = frames.select(0, min(len(frames), MESSAGES_MAX))
     return _decode(frames, _Asked(index, at_once=at_once), index)
 
 
@@ -112,11 +131,21 @@ def _decode(frames: Frames, asked: _Asked, index: FlowIndex[FlowT]) -> Decoded[F
     blocks, misfits = decode_understood(frames, asked, index)
     if not misfits:
         return Decoded(blocks, [], len(frames))
+    if asked.at_once and len(misfits) > MISFITS_AT_ONCE_MAX:
+        raise NotAtOnceError
+    if len(misfits) > MISFITS_MAX:
+        frames = frames.select(0, misfits[MISFITS_MAX])
+        blocks, misfits = decode_understood(frames, asked, index)
     canonical, places, rejected = _read_anew(frames, misfits, asked)
     more, still = decode_understood(canonical, asked, index)
     blocks += more
     rejected += [
-        explained(places[number], canonical.message(number), asked.layout) for number in still
+        explained(
+            places[number],
+            IngestWithConfigDataStreamRequest.FromString(canonical.message(number)),
+            asked.layout,
+        )
+        for number in still
     ]
     rejected.sort(key=lambda message: message.index)
     for number, message in enumerate(rejected):
@@ -215,7 +244,7 @@ def _read_anew(
         anew = request.SerializeToString(deterministic=True)
         if anew == message:
             # The kernels saw just this and did not take it.
-            rejected.append(explained(index, message, asked.layout))
+            rejected.append(explained(index, request, asked.layout))
         else:
             canonical.append(anew)
             places.append(index)

@@ -6,13 +6,14 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
 from sift_wire import kernels
 from sift_wire.columns import EMPTY_VALUE_FIELD, FlowLayout
 from sift_wire.flow_index import UnknownFlowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
 
     FindLayout = Callable[[str, str], FlowLayout]
 
@@ -65,15 +66,16 @@ def unreadable(index: int, message: bytes, error: Exception) -> RejectedMessage:
     return RejectedMessage(index, "", "", "", None, Cause.UNREADABLE, reason, ends_stream=False)
 
 
-def explained(index: int, message: bytes, find_layout: FindLayout) -> RejectedMessage:
+def explained(
+    index: int, request: IngestWithConfigDataStreamRequest, find_layout: FindLayout
+) -> RejectedMessage:
     """Say why a message that the protobuf library can read does not fit.
 
     Args:
         index: Its place among the messages.
-        message: The message.
+        request: The message.
         find_layout: Gives the layout of a config's flow, or raises `UnknownFlowError`.
     """
-    request = IngestWithConfigDataStreamRequest.FromString(message)
     cause, reason, channel_name = _misfit(request, find_layout)
     return RejectedMessage(
         index,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,16 @@ from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
 from sift.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from sift_server.api.http2 import Http2Limits, OpenConnections
 from sift_server.api.http_server import HttpLimits
-from sift_server.ingest import IngestLimits
+from sift_server.catalog import Catalog
+from sift_server.ingest import IngestLimits, PendingRejects
 from sift_server.server import Server, ServerSettings
 from support.serving import plain_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from sift_server.catalog import RejectedEntry
 
 STREAMS = 12
 MESSAGES = 400
@@ -85,3 +89,34 @@ def test_a_stream_that_pauses_holds_up_nobody(tmp_path: Path):
             assert not slow.done()
             gate.set()
             slow.result(30)
+
+
+def test_very_many_messages_that_do_not_fit_are_kept_in_the_error_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Part by part: their stream waits, is answered OK, and none of them is missing."""
+    monkeypatch.setattr("sift_wire.decode.MISFITS_MAX", 1_000)
+    monkeypatch.setattr("sift_server.ingest.rejects.REJECTS_PENDING_BYTES_MAX", 1_000_000)
+    count = 20_000
+    pending: list[int] = []
+    add = PendingRejects.add
+
+    def adding(rejects: PendingRejects, entries: Sequence[RejectedEntry]) -> None:
+        add(rejects, entries)
+        pending.append(len(rejects._entries))
+
+    monkeypatch.setattr(PendingRejects, "add", adding)
+    with (
+        Server(ServerSettings(tmp_path, port=0)) as server,
+        plain_channel(server.address, server.api_key) as channel,
+    ):
+        empty = IngestWithConfigDataStreamRequest()
+        ingest = IngestServiceStub(channel).IngestWithConfigDataStream
+        metadata = [("sift-idempotency-key", str(uuid.uuid4()))]
+        ingest(iter([empty] * count), metadata=metadata, timeout=120)
+        # It was acknowledged with all its parts, so it is not taken again.
+        ingest(iter([empty]), metadata=metadata, timeout=120)
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        (found,) = catalog.error_queue.counts().counts
+        assert (found.messages, found.cause) == (count, "unknown flow")
+    assert max(pending) <= 4_000

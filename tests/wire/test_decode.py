@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest as Request
 from sift_wire import kernels
 from sift_wire.columns import DataType, FlowLayout
-from sift_wire.decode import NotAtOnceError, decode
+from sift_wire.decode import MISFITS_AT_ONCE_MAX, NotAtOnceError, decode
 from sift_wire.frames import Frames
 from sift_wire.rejection import Cause
 from support.decoding import (
@@ -332,3 +332,49 @@ def test_only_what_needs_no_question_is_decoded_at_once():
     assert len(block) == 1
     misfit = Frames.from_messages([edited(string="x").SerializeToString()])
     assert len(decode(misfit, index, at_once=True).rejected) == 1
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(messages=st.lists(requests(), max_size=30))
+def test_of_many_messages_the_first_are_decoded(
+    messages: list[Request], monkeypatch: pytest.MonkeyPatch
+):
+    """No more than are allowed at a time, in all and of those that do not fit; then the next."""
+    monkeypatch.setattr("sift_wire.decode.MESSAGES_MAX", 10)
+    monkeypatch.setattr("sift_wire.decode.MISFITS_MAX", 3)
+    serialised = [message.SerializeToString() for message in messages]
+    frames, index = Frames.from_messages(serialised), index_of(layout_of)
+    expected = [expected_row(message) for message in serialised]
+    rows, rejected = [], []
+    at = 0
+    while at < len(frames):
+        decoded = decode(frames.select(at, len(frames)), index)
+        assert 1 <= decoded.n_messages <= 10
+        assert len(decoded.rejected) <= 3
+        rows += rows_of(decoded.blocks)
+        rejected += [at + each.index for each in decoded.rejected]
+        at += decoded.n_messages
+    assert sorted(rows, key=repr) == sorted((row for row in expected if row), key=repr)
+    assert rejected == [index for index, row in enumerate(expected) if row is None]
+
+
+def test_many_messages_that_do_not_fit_are_not_decoded_at_once():
+    """Each has to be looked at by Python: an event loop would stand still."""
+    frames = Frames.from_messages([b""] * (MISFITS_AT_ONCE_MAX + 1))
+    index = index_of(layout_of)
+    index.flow("config", "one")
+    with pytest.raises(NotAtOnceError):
+        decode(frames, index, at_once=True)
+    assert len(decode(frames, index).rejected) == len(frames)
+
+
+def test_very_many_messages_are_not_decoded_at_once(monkeypatch: pytest.MonkeyPatch):
+    """Nothing would be left to be decoded by another call."""
+    monkeypatch.setattr("sift_wire.decode.MESSAGES_MAX", 2)
+    message = Request(ingestion_config_id="config", flow="none", timestamp={"seconds": 1})
+    frames, index = Frames.from_messages([message.SerializeToString()] * 3), index_of(layout_of)
+    index.flow("config", "none")
+    with pytest.raises(NotAtOnceError):
+        decode(frames, index, at_once=True)
+    assert decode(frames, index).n_messages == 2
+    assert decode(frames.select(0, 2), index, at_once=True).n_messages == 2

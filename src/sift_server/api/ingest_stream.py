@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from concurrent.futures import Executor, Future
 
-    from sift_server.ingest import Ingestor, Taken
+    from sift_server.ingest import Ingestor
     from sift_wire.rejection import RejectedMessage
 
 IDEMPOTENCY_KEY_HEADER = b"sift-idempotency-key"
@@ -402,9 +402,9 @@ class _Intake:
         refusal = None
         if payload:
             keys = () if chunks else self.cut_keys()
-            refusal = self._taken(self._ingestor.take(Frames.from_payload(payload), keys=keys))
+            refusal = self._take_frames(Frames.from_payload(payload), keys)
         while refusal is None and (frames := self._feed(chunks)) is not None:
-            refusal = self._taken(self._ingestor.take(frames, keys=self.cut_keys()))
+            refusal = self._take_frames(frames, self.cut_keys())
             if not self._reader.inflates:
                 break
             # Not all may have been inflated.
@@ -419,15 +419,22 @@ class _Intake:
         except FrameError as error:
             raise _frame_refused(error) from None
 
-    def _taken(self, taken: Taken) -> RejectedMessage | None:
-        """Remember what has to become durable; return what ends the stream.
+    def _take_frames(self, frames: Frames, keys: Sequence[bytes]) -> RejectedMessage | None:
+        """Take frames, remember what has to become durable, and return what ends the stream.
 
         Raises:
             LogFailedError: Something of it did not become durable.
         """
-        self._remember(taken.durable)
-        self._raise_failed()
-        return taken.refusal
+        rest: Frames | None = frames
+        while rest is not None:
+            taken = self._ingestor.take(rest, keys=keys)
+            self._remember(taken.durable)
+            self._raise_failed()
+            if taken.refusal is not None:
+                return taken.refusal
+            # What is taken in parts is not durable at once, as a key in the last would have it.
+            rest, keys = taken.rest, ()
+        return None
 
     def _raise_failed(self) -> None:
         """Raise what is known to have failed. A stream may go on for hours: it is told now."""

@@ -24,7 +24,7 @@ from sift_server.catalog.paging import Listing, ListRequest, Page, PageBytes
 from sift_server.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -39,6 +39,7 @@ ENTRY_BYTES = 500
 
 _NS_PER_S = 1_000_000_000
 _KEYS_PER_QUERY = 500
+_ROWS_PER_INSERT = 1_000
 
 _columns = tables.error_queue.c
 
@@ -116,9 +117,8 @@ class ErrorQueue:
         with self._context.database.write() as connection:
             before = read_totals(connection)
             new = _new(connection, entries, before.dropped_until)
-            if new:
-                _insert(connection, new)
-            kept = before.with_kept(len(new), sum(entry.size_bytes for entry in new))
+            new_bytes = _insert(connection, new) if new else 0
+            kept = before.with_kept(len(new), new_bytes)
             after = make_room(connection, kept, self._limits)
             write_totals(connection, after)
         dropped = after.dropped_messages - before.dropped_messages
@@ -209,28 +209,32 @@ def _new(
     return list(by_key.values())
 
 
-def _insert(connection: Connection, entries: Sequence[RejectedEntry]) -> None:
+def _insert(connection: Connection, entries: Sequence[RejectedEntry]) -> int:
+    """Put entries into the queue; return their bytes."""
     asset_names = _asset_names(connection, {entry.ingestion_config_id for entry in entries})
-    connection.execute(
-        insert(tables.error_queue),
-        [
-            {
-                "position": entry.position,
-                "message_index": entry.index,
-                "reason": entry.reason,
-                "message": entry.message,
-                "ingestion_config_id": entry.ingestion_config_id,
-                "flow_name": entry.flow_name,
-                "received_ns": entry.received_ns,
-                "asset_name": asset_names.get(entry.ingestion_config_id, ""),
-                "channel_name": entry.channel_name,
-                "cause": entry.cause,
-                "timestamp_ns": entry.timestamp_ns,
-                "size_bytes": entry.size_bytes,
-            }
-            for entry in entries
-        ],
-    )
+    inserted_bytes = 0
+    for start in range(0, len(entries), _ROWS_PER_INSERT):
+        rows = [_row(entry, asset_names) for entry in entries[start : start + _ROWS_PER_INSERT]]
+        connection.execute(insert(tables.error_queue), rows)
+        inserted_bytes += sum(row["size_bytes"] for row in rows)
+    return inserted_bytes
+
+
+def _row(entry: RejectedEntry, asset_names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "position": entry.position,
+        "message_index": entry.index,
+        "reason": entry.reason,
+        "message": entry.message,
+        "ingestion_config_id": entry.ingestion_config_id,
+        "flow_name": entry.flow_name,
+        "received_ns": entry.received_ns,
+        "asset_name": asset_names.get(entry.ingestion_config_id, ""),
+        "channel_name": entry.channel_name,
+        "cause": entry.cause,
+        "timestamp_ns": entry.timestamp_ns,
+        "size_bytes": entry.size_bytes,
+    }
 
 
 def _asset_names(connection: Connection, config_ids: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sift_server.catalog import RejectedEntry
+from sift_server.catalog.error_queue import ENTRY_BYTES, RejectedEntry
 from sift_server.ingest.acknowledged import (
     KEYS_PER_RECORD_MAX,
     AcknowledgedKeys,
@@ -59,10 +59,13 @@ class Taken:
         durable: Done when they are on disk and readable; None when nothing was to be kept.
         refusal: The message that ends its stream, or None. Messages before it were taken, it and
             those behind it were not.
+        rest: Messages that were not looked at, for there were too many that do not fit, or too many
+            at all; to be taken by another call. None if there are none.
     """
 
     durable: Future[int] | None
     refusal: RejectedMessage | None
+    rest: Frames | None = None
 
 
 class Ingestor:
@@ -99,14 +102,16 @@ class Ingestor:
     def take(self, frames: Frames, *, at_once: bool = False, keys: Sequence[bytes] = ()) -> Taken:
         """Take messages: of one stream, or of several, one behind the other.
 
-        Blocks while the server is full: hot columns, error queue or log at their limit.
+        Blocks while the server is full: hot columns, error queue or log at their limit. Takes no
+        more than `decode` does at a time, so that whoever sends very many messages that do not fit
+        waits until those before are in the error queue.
 
         Args:
             frames: The messages.
-            at_once: Whether to take them only if that needs neither waiting nor the catalog; ask
-                `takes_at_once` before.
+            at_once: Whether to take them only if that needs neither waiting nor the catalog, and
+                leaves no rest; ask `takes_at_once` before.
             keys: Idempotency keys of streams of which these are all messages. They become durable
-                with them, if no message is refused and there are not too many.
+                with them, if all messages are taken and there are not too many keys.
 
         Raises:
             DiskFullError: The server is full, and the disk too; nothing was done.
@@ -116,15 +121,19 @@ class Ingestor:
         if not at_once:
             self._wait_for_room()
         decoded = decode(frames, self._flows.index(), at_once=at_once)
-        refusal = None
+        refusal = rest = None
         rejected = decoded.rejected
         if rejected and rejected[-1].ends_stream:
             *rejected, refusal = rejected
             frames = frames.select(0, refusal.index)
+        elif decoded.n_messages < len(frames):
+            rest = frames.select(decoded.n_messages, len(frames))
+            frames = frames.select(0, decoded.n_messages)
         if not len(frames):
             return Taken(None, refusal)
         received_ns = self._received_ns()
-        carried = list(keys[:KEYS_PER_RECORD_MAX]) if refusal is None else []
+        # A key says that the whole batch is durable.
+        carried = list(keys[:KEYS_PER_RECORD_MAX]) if refusal is None and rest is None else []
         carried += self.keys.take_riding(KEYS_PER_RECORD_MAX - len(carried))
 
         def publish(position: int) -> None:
@@ -136,7 +145,24 @@ class Ingestor:
                 self.keys.add(carried)
 
         payload = record_payload(frames.payload(), carried)
-        return Taken(self._log.append(payload, publish), refusal)
+        return Taken(self._append(payload, publish, _size_bytes(frames, rejected)), refusal, rest)
+
+    def _append(
+        self,
+        payload: bytes | memoryview,
+        publish: Callable[[int], None],
+        rejected_bytes: int,
+    ) -> Future[int]:
+        if not rejected_bytes:
+            return self._log.append(payload, publish)
+        self._rejects.reserve(rejected_bytes)
+        try:
+            durable = self._log.append(payload, publish)
+        except BaseException:
+            self._rejects.release(rejected_bytes)
+            raise
+        durable.add_done_callback(lambda _: self._rejects.release(rejected_bytes))
+        return durable
 
     def replay(self, records: Iterable[LogRecord]) -> int:
         """Publish what the log holds and the table does not; returns the number of records.
@@ -161,8 +187,8 @@ class Ingestor:
                 # catalog lost a flow since, nothing behind such a message may be lost as well.
                 first += decoded.n_messages
                 self._store.publish(record.position, decoded.blocks)
-            if self._store.is_full or self._rejects.is_full:
-                self._rejects.persist()
+                if self._store.is_full or self._rejects.is_full:
+                    self._rejects.persist()
             if self._store.is_full:
                 self.keys.persist()
                 self._store.flush()
@@ -172,6 +198,14 @@ class Ingestor:
         wait_s = self.limits.room_wait_ms / 1_000
         while not self._store.wait_for_room(wait_s) or not self._rejects.wait_for_room(wait_s):
             pass
+
+
+def _size_bytes(frames: Frames, rejected: Iterable[RejectedMessage]) -> int:
+    """What the entries of rejected messages take, about."""
+    lengths = frames.ends - frames.starts
+    return sum(
+        ENTRY_BYTES + int(lengths[message.index]) + len(message.reason) for message in rejected
+    )
 
 
 def _entries(

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from sift_server.catalog import RejectedEntry
 
 REJECTS_PENDING_BYTES_MAX = 16 * 1024 * 1024
-"""Bytes of rejected messages that wait for the catalog before streams have to wait as well."""
+"""Bytes of rejected messages that wait for the catalog before streams have to wait as well. Each
+stream that did not wait before may add what is decoded at a time."""
 
 _logger = logging.getLogger(__name__)
 
@@ -23,14 +24,17 @@ class PendingRejects:
     """Rejected messages that are in the log but not yet in the catalog's error queue.
 
     The log's thread adds, the flusher persists. Writing twice changes nothing: the queue knows an
-    entry by its position in the log.
+    entry by its position in the log. What is on its way to the log counts as well, from the moment
+    that it is known: the disk may take a while.
     """
 
     def __init__(self, persist: Callable[[Sequence[RejectedEntry]], None]) -> None:
         """Take `persist`, which writes entries to the error queue durably."""
         self._persist = persist
         self._entries: list[RejectedEntry] = []
-        self._bytes = 0
+        self._entries_bytes = 0
+        self._reserved_bytes = 0
+        """What is on its way to the log."""
         self._disk_full: DiskFullError | None = None
         self._persisting = threading.Lock()
         self._changed = threading.Condition()
@@ -38,13 +42,24 @@ class PendingRejects:
     @property
     def is_full(self) -> bool:
         """Whether so much waits that streams have to wait as well."""
-        return self._bytes >= REJECTS_PENDING_BYTES_MAX
+        return self._entries_bytes + self._reserved_bytes >= REJECTS_PENDING_BYTES_MAX
+
+    def reserve(self, size_bytes: int) -> None:
+        """Count entries that are on their way to the log, without waiting."""
+        with self._changed:
+            self._reserved_bytes += size_bytes
+
+    def release(self, size_bytes: int) -> None:
+        """Count them no longer: they were added, or failed to get into the log."""
+        with self._changed:
+            self._reserved_bytes -= size_bytes
+            self._changed.notify_all()
 
     def add(self, entries: Sequence[RejectedEntry]) -> None:
         """Add entries, without waiting."""
         with self._changed:
             self._entries.extend(entries)
-            self._bytes += sum(entry.size_bytes for entry in entries)
+            self._entries_bytes += sum(entry.size_bytes for entry in entries)
 
     def wait_for_room(self, timeout_s: float) -> bool:
         """Wait until less than `REJECTS_PENDING_BYTES_MAX` wait; False when time ran out.
@@ -62,7 +77,7 @@ class PendingRejects:
         """Write everything that was added before this call to the error queue."""
         with self._persisting:
             with self._changed:
-                entries = self._entries[:]
+                entries, size_bytes = self._entries[:], self._entries_bytes
             if not entries:
                 return
             try:
@@ -79,6 +94,6 @@ class PendingRejects:
             )
             with self._changed:
                 del self._entries[: len(entries)]
-                self._bytes -= sum(entry.size_bytes for entry in entries)
+                self._entries_bytes -= size_bytes
                 self._disk_full = None
                 self._changed.notify_all()
