@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sift_server.lake import PointStore, StoreLimits, delta, files
+from sift_server.lake import PointStore, StoreLimits, delta, files, merging
 from sift_server.lake.compaction import FINAL_POINTS_MIN, MERGE_FILES, files_to_merge
 from sift_server.lake.files import DataFile, Extent
 from sift_server.lake.schema import FILE_SCHEMA
@@ -98,15 +98,21 @@ def parquet_files(folder: Path) -> set[Path]:
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(each=FILES, group_points=st.integers(1, 9), heap_bytes=st.integers(1, 30))
+@given(
+    each=FILES,
+    group_points=st.integers(1, 9),
+    heap_bytes=st.integers(1, 30),
+    joined_bytes=st.sampled_from([1, 9, merging.TEXT_BYTES_MAX]),
+)
 def test_merging_keeps_the_points_and_the_position(
-    tmp_path_factory, monkeypatch, each, group_points: int, heap_bytes: int
+    tmp_path_factory, monkeypatch, each, group_points: int, heap_bytes: int, joined_bytes: int
 ):
     """Random files of random row groups: the same before and after, here and for other readers."""
     folder = tmp_path_factory.mktemp("lake")
     with monkeypatch.context() as patch:
         patch.setattr(delta, "ROW_GROUP_POINTS", group_points)
         patch.setattr(files, "ROW_GROUP_HEAP_BYTES_MAX", heap_bytes)
+        patch.setattr(merging, "TEXT_BYTES_MAX", joined_bytes)
         store = flushed(folder, [make_block(LAYOUT, IDS, rows, run_id) for rows, run_id in each])
         before, rows_before = seen(store), table_rows(folder)
         compact(store)
@@ -120,6 +126,32 @@ def test_merging_keeps_the_points_and_the_position(
         listed = list(zip(*(keys[name].to_pylist() for name in keys.column_names), strict=True))
         assert listed == sorted(listed)
     shutil.rmtree(folder)
+
+
+def test_long_strings_are_merged_a_few_at_a_time(tmp_path: Path, monkeypatch):
+    """However well they compress: files of some megabytes may hold more than there is memory."""
+    monkeypatch.setattr(files, "ROW_GROUP_HEAP_BYTES_MAX", 1_000)
+    monkeypatch.setattr(merging, "TEXT_BYTES_MAX", 5_000)
+    heaps: list[int] = []
+    joined = merging.joined
+
+    def joining(chunks):
+        chunk = joined(chunks)
+        heaps.append(len(chunk.heap))
+        return chunk
+
+    monkeypatch.setattr(merging, "joined", joining)
+    rows = [
+        [(time, [None, None, None, "x" * 100, None]) for time in range(first, 400, MERGE_FILES)]
+        for first in range(MERGE_FILES)
+    ]
+    store = flushed(tmp_path, [make_block(LAYOUT, IDS, each) for each in rows])
+    before = seen(store)
+    assert compact(store) == 1
+    assert seen(store) == before
+    # At the most, the limit and a row group of each file, of which one may reach beyond it.
+    assert max(heaps) <= 5_000 + 1_000 * MERGE_FILES
+    assert sum(heaps) >= 2 * 40_000
 
 
 @pytest.mark.proves("merge-one")

@@ -24,7 +24,7 @@ from sift_wire.columns import DataType, FlowLayout
 from sift_wire.decode import decode
 from sift_wire.flow_index import FlowIndex
 from sift_wire.frames import Frames
-from support.points import Flow
+from support.points import Flow, make_block
 
 if TYPE_CHECKING:
     from sift_server.lake.chunk import PointChunk
@@ -93,13 +93,36 @@ def points_of(day: int, chunk: PointChunk) -> list[Point]:
     points_max=st.integers(1, 6),
     splits=st.booleans(),
     segments_max=st.sampled_from([1, 3, sorting.SEGMENTS_MAX]),
+    heap_bytes_max=st.sampled_from([1, 8, sorting.HEAP_BYTES_MAX]),
 )
 def test_points_come_out_sorted_and_once(
-    batches: list[list[Any]], points_max: int, *, splits: bool, segments_max: int
+    batches: list[list[Any]],
+    points_max: int,
+    *,
+    splits: bool,
+    segments_max: int,
+    heap_bytes_max: int,
 ) -> None:
     """From any rows in any blocks; `splits`: the flows were forgotten after each block."""
-    with patch.object(sorting, "SEGMENTS_MAX", segments_max):
-        check_points(batches, points_max, splits=splits, is_one_go=segments_max > 100)
+    is_one_go = segments_max > 100 and heap_bytes_max > 100
+    with (
+        patch.object(sorting, "SEGMENTS_MAX", segments_max),
+        patch.object(sorting, "HEAP_BYTES_MAX", heap_bytes_max),
+    ):
+        check_points(batches, points_max, splits=splits, is_one_go=is_one_go)
+
+
+def test_strings_are_joined_up_to_a_limit() -> None:
+    """Words have no room for a place in more than 4 GiB: a flush of more would mix strings up."""
+    blocks = [
+        make_block(FLOWS["both"].layout, FLOWS["both"].channel_ids, [(time, [1.5, "x" * 40])])
+        for time in range(10)
+    ]
+    with patch.object(sorting, "HEAP_BYTES_MAX", 100):
+        heaps = [
+            len(chunk.heap) for points in sorted_points(blocks, 100) for chunk in points.chunks
+        ]
+    assert heaps == [80] * 5
 
 
 def check_points(

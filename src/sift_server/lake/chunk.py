@@ -65,6 +65,15 @@ class PointChunk:
         channel_id: str = self.channels["channel_id"][number].as_py()
         return channel_id
 
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of the heap that the words point to."""
+        return int(self._text_lengths().sum()) if self.heap else 0
+
+    def _text_lengths(self) -> NDArray[np.int64]:
+        is_text = np.isin(self.kind, _VARIABLE)
+        return np.where(is_text, self.words & _LENGTH, np.uint64(0)).astype(np.int64)
+
     def take(self, places: NDArray[np.intp]) -> PointChunk:
         """The points at some places, in that order."""
         return PointChunk(
@@ -99,8 +108,7 @@ class PointChunk:
         if len(self.heap) <= heap_bytes_max:
             yield self
             return
-        sizes = np.where(np.isin(self.kind, _VARIABLE), self.words & _LENGTH, np.uint64(0))
-        ends = np.cumsum(sizes.astype(np.int64))
+        ends = np.cumsum(self._text_lengths())
         first = 0
         while first < len(self):
             before = int(ends[first - 1]) if first else 0

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+TEXT_BYTES_MAX = 32 * 1024 * 1024
+"""Bytes of strings that are joined before they are written, and those of a row group of each file:
+long strings that compress well would fill the memory, and then the 32 bits that words have for the
+place where a string begins."""
+
 _CHANNEL_COLUMNS = ("asset", "channel", "channel_id")
 
 _Key = tuple[str, int]
@@ -60,7 +65,7 @@ def merged_points(paths: Sequence[Path], points_max: int) -> MergedPoints:
 
     Args:
         paths: The files.
-        points_max: Points of a chunk, exceeded by less than twice.
+        points_max: Points of a chunk, exceeded by less than twice; fewer if their strings are long.
 
     Raises:
         OSError: A file can't be read.
@@ -75,11 +80,15 @@ def merged_points(paths: Sequence[Path], points_max: int) -> MergedPoints:
 
 def _chunks(paths: Sequence[Path], points_max: int) -> Iterator[PointChunk]:
     waiting: list[PointChunk] = []
-    points = 0
+    points = text_bytes = 0
     for chunk in _merged(paths):
         waiting.append(chunk)
         points += len(chunk)
-        if points >= 2 * points_max:
+        text_bytes += chunk.text_bytes
+        if text_bytes >= TEXT_BYTES_MAX:
+            yield joined(waiting)
+            waiting, points, text_bytes = [], 0, 0
+        elif points >= 2 * points_max:
             whole = joined(waiting)
             first = 0
             while len(whole) - first >= 2 * points_max:
@@ -87,7 +96,7 @@ def _chunks(paths: Sequence[Path], points_max: int) -> Iterator[PointChunk]:
                 yield whole.part(first, last)
                 first = last
             waiting = [whole.part(first, len(whole))]
-            points = len(waiting[0])
+            points, text_bytes = len(waiting[0]), waiting[0].text_bytes
     if points:
         yield joined(waiting)
 

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 SEGMENTS_MAX = 512 * 1024
 """Segments that are made at a time, of 80 bytes, up to three times in memory."""
 
+HEAP_BYTES_MAX = 1024 * 1024 * 1024
+"""Bytes of strings that are joined at a time, or one block's, which has less than 4 GiB: words have
+32 bits for the place where a string begins."""
+
 _VARIABLE = list(VARIABLE_KINDS)
 _FOREVER_NS = (-(2**63), 2**63 - 1)
 _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
@@ -69,7 +73,7 @@ def sorted_points(blocks: Sequence[PointBlock], points_max: int) -> Iterator[Day
         points_max: Points of a chunk. It is exceeded only if one channel has more at one time.
 
     Yields:
-        Dates in order; begins anew behind `SEGMENTS_MAX` segments, for they take memory.
+        Dates in order; begins anew behind `SEGMENTS_MAX` segments or `HEAP_BYTES_MAX`.
     """
     for portion in _portions(blocks):
         yield from _sorted_portion(portion, points_max)
@@ -77,13 +81,15 @@ def sorted_points(blocks: Sequence[PointBlock], points_max: int) -> Iterator[Day
 
 def _portions(blocks: Sequence[PointBlock]) -> Iterator[Sequence[PointBlock]]:
     """Cut blocks so that few segments are made of them at a time, usually not at all."""
-    first = segments = 0
+    first = segments = heap_bytes = 0
     for number, block in enumerate(blocks):
         more = gathering.count_segments(block.groups, block.timestamps_ns)
-        if segments and segments + more > SEGMENTS_MAX:
+        is_much = segments + more > SEGMENTS_MAX or heap_bytes + len(block.heap) > HEAP_BYTES_MAX
+        if segments and is_much:
             yield blocks[first:number]
-            first, segments = number, 0
+            first, segments, heap_bytes = number, 0, 0
         segments += more
+        heap_bytes += len(block.heap)
     if first < len(blocks):
         yield blocks[first:]
 
