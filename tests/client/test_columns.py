@@ -276,8 +276,13 @@ class TestKinds:
             (np.zeros(3, "c16"), "the column 'double' has the dtype complex128"),
             (pa.array([[1.0]] * 3), "the column 'double' has Arrow's type '+l'"),
             (pd.DataFrame({"a": [1.0] * 3}), "the column 'double' is a DataFrame: use a series"),
+            (
+                pl.LazyFrame({"a": [1.0] * 3}),
+                "the column 'double' is a LazyFrame: use an array of NumPy, a series of pandas or"
+                " Polars, an array of Arrow, or a list; it is lazy, so call collect() first.",
+            ),
         ],
-        ids=["number", "string", "matrix", "complex", "lists", "frame"],
+        ids=["number", "string", "matrix", "complex", "lists", "frame", "lazy"],
     )
     def test_what_is_no_column_is_refused(self, service, column, problem):
         """The message says what it is, and what to use."""
@@ -357,6 +362,7 @@ class TestChecks:
         assert "'mainmotor.velocity'" in message
         assert "name 'none' could not be found" in refused(service, {}, flow="none")
         assert "for a data frame use ingest_dataframe()" in refused(service, [1]).lower()
+        assert "call collect() first. For a data frame" in refused(service, pl.LazyFrame())
 
 
 class TestTimestamps:
@@ -480,7 +486,8 @@ class TestFrames:
             (pd.DataFrame([[1, 2]], columns=["double", "double"]), "two columns 'double'"),
             (pa.table({"time": [1], "a": [[1]]}), "has a column 'a' that has Arrow's type '+l'"),
             (pa.array([1]), "is an array, not a table"),
-            ([1, 2], "was expected, got a list"),
+            ([1, 2], "was expected, got a list."),
+            (pl.LazyFrame(), "got a LazyFrame; it is lazy, so call collect() first."),
         ],
     )
     def test_what_is_no_frame_is_refused(self, server, service, frame, problem):

@@ -67,7 +67,10 @@ class Gathered(Protocol):
         ...
 
     def failed(self, error: Exception) -> None:
-        """Note that nothing of what was cut was taken."""
+        """Note that taking failed with an error that the client is to be told.
+
+        What `cut` gave last was not taken, none of it; what it gave before may be on its way.
+        """
         ...
 
     def use_thread(self, payload: bytes) -> None:

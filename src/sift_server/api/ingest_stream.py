@@ -365,7 +365,7 @@ class _Intake:
         self.failed(_refused(refusal))
 
     def failed(self, error: Exception) -> None:
-        """Note that the stream can't go on; see `Gathered`."""
+        """Note that the stream ends with an error, of which the first counts; see `Gathered`."""
         if self._error is None:
             self._error = error
         self._changed.set()

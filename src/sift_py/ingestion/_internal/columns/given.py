@@ -140,8 +140,13 @@ def given_of(column: object) -> Given:
         return Objects(list(column))
     raise UnreadableError(
         f"is a {type(column).__name__}: use an array of NumPy, a series of pandas or Polars, an"
-        " array of Arrow, or a list"
+        f" array of Arrow, or a list{lazy_hint(column)}"
     )
+
+
+def lazy_hint(given: object) -> str:
+    """What to add to 'this can't be used' if it is a plan of a data frame, as Polars has them."""
+    return "; it is lazy, so call collect() first" if hasattr(given, "collect") else ""
 
 
 def is_of_pandas(column: object) -> bool:

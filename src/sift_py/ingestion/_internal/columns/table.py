@@ -9,7 +9,12 @@ from sift_py.errors import IngestionValidationError
 from sift_py.ingestion._internal.columns.arrow import read_column, read_table
 from sift_py.ingestion._internal.columns.arrow_interface import has_arrow
 from sift_py.ingestion._internal.columns.check import checked
-from sift_py.ingestion._internal.columns.given import UnreadableError, given_of, is_of_pandas
+from sift_py.ingestion._internal.columns.given import (
+    UnreadableError,
+    given_of,
+    is_of_pandas,
+    lazy_hint,
+)
 from sift_py.ingestion._internal.columns.times import timestamps_ns_of
 from sift_py.ingestion._internal.layout import ABSENT
 from sift_py.ingestion._internal.rows import unexpected_channels
@@ -56,7 +61,8 @@ class FlowTable:
         if not isinstance(columns, Mapping):
             raise IngestionValidationError(
                 f"flow '{flow_name}': columns must be a mapping of channel names to arrays, got a"
-                f" {type(columns).__name__}. For a data frame use ingest_dataframe()."
+                f" {type(columns).__name__}{lazy_hint(columns)}. For a data frame use"
+                " ingest_dataframe()."
             )
         known = {channel.fqn for channel in layout.channels}
         unknown = [name for name in columns if name not in known]
@@ -155,5 +161,5 @@ def _columns_of(
         raise IngestionValidationError(f"flow '{flow_name}': the data frame {error}.") from None
     raise IngestionValidationError(
         f"flow '{flow_name}': a data frame of pandas, Polars or Arrow, or a mapping of names to"
-        f" arrays, was expected, got a {type(frame).__name__}."
+        f" arrays, was expected, got a {type(frame).__name__}{lazy_hint(frame)}."
     )
