@@ -45,6 +45,9 @@ little; a few more than streams that wait for room hinder nobody."""
 CALL_THREADS = 16
 """Threads that answer all other calls."""
 
+STOP_MS_MAX = 3_000
+"""How long calls that are open have to end when a server inside of a program stops."""
+
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 50051
 
@@ -91,6 +94,7 @@ class Server:
         self._settings = settings
         self._open = ExitStack()
         self._ready = False
+        self._stop_ms_max = STOP_MS_MAX
         self._http: HttpServer | None = None
         self.api_key = ""
         """The key that is good for everything, once the server started."""
@@ -164,11 +168,12 @@ class Server:
         keep.callback(call_threads.shutdown)
         ingest_threads = ThreadPoolExecutor(INGEST_THREADS, thread_name_prefix="sift-ingest")
         keep.callback(ingest_threads.shutdown)
+        streams = IngestStream(ingestor, ingest_threads)
         app = build_app(
             services(catalog, PointReader(store)),
             call_threads,
             callers,
-            IngestStream(ingestor, ingest_threads),
+            streams,
             lambda: self._ready,
         )
         self._http = HttpServer(
@@ -177,15 +182,31 @@ class Server:
             self._settings.port,
             tls=self._settings.tls,
             limits=self._settings.http_limits,
+            end_streams=streams.end_all,
         )
         self._http.start()
-        keep.callback(self._http.stop)
+        keep.callback(self._stop_http)
         self._ready = True
 
-    def stop(self) -> None:
-        """Stop taking calls, finish what was taken, flush it into the table, and close."""
+    def stop(self, stop_ms_max: int = STOP_MS_MAX) -> None:
+        """Stop taking calls, finish what was taken, flush it into the table, and close.
+
+        Args:
+            stop_ms_max: How long calls that are open have to end. Ingest streams that did not end
+                a little before that are answered `UNAVAILABLE`.
+        """
         self._ready = False
+        self._stop_ms_max = stop_ms_max
         self._open.close()
+
+    def hurry(self) -> None:
+        """Have `stop` wait for no stream to end by itself. Called from any thread."""
+        if self._http is not None:
+            self._http.hurry()
+
+    def _stop_http(self) -> None:
+        if self._http is not None:
+            self._http.stop(self._stop_ms_max)
 
     def __enter__(self) -> Self:
         self.start()

@@ -184,6 +184,12 @@ def test_stopping_lets_calls_end(app: Any, ingest: Any):
         stopping = threading.Thread(target=server.stop, args=(10_000,))
         stopping.start()
         idle.until(h2.events.ConnectionTerminated)
+        assert busy.until(h2.events.ConnectionTerminated).last_stream_id == stream_id
+        # h2 as a client takes that for the end.
+        busy.h2.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
+        late = busy.call(PING, frame(b""))
+        refused = busy.until(h2.events.StreamReset, late)
+        assert refused.error_code == ErrorCodes.REFUSED_STREAM
         ingest.gate.set()
         busy.until(h2.events.StreamEnded, stream_id)
         stopping.join(10)

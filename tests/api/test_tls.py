@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from sift.ping.v1 import ping_pb2, ping_pb2_grpc
 from sift_server.api import connections, tls
+from sift_server.api.http2_bytes import PREFACE
 from sift_server.api.http_server import HttpServer
-from sift_server.api.tls import TlsFiles, tls_context
+from sift_server.api.tls import SHUTDOWN_MS_MAX, TlsFiles, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,3 +211,18 @@ def test_a_client_that_says_nothing_is_left(
                 assert time.monotonic() - started_s < 5
         assert ping(port, server_party) == "hello"
     plain.stop(grace_ms=500)
+
+
+def test_a_client_that_does_not_say_goodbye_holds_up_no_stop(app: ASGIApp, server_party: Party):
+    """It is told that the connection ends, and waited for a second."""
+    server = HttpServer(app, "127.0.0.1", 0, tls=TlsFiles(server_party.cert, server_party.key))
+    server.start()
+    context = ssl.create_default_context(cafile=server_party.roots)
+    context.set_alpn_protocols(["h2"])
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    with context.wrap_socket(plain, server_hostname="localhost") as client:
+        client.sendall(PREFACE + b"\0\0\0\4\0\0\0\0\0")
+        client.recv(1)
+        start = time.monotonic()
+        server.stop(grace_ms=20_000)
+        assert time.monotonic() - start < SHUTDOWN_MS_MAX / 1_000 + 1

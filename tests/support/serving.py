@@ -55,14 +55,15 @@ class ServeProcess:
     def kill(self) -> None:
         """`kill -9`: no goodbye."""
         self.process.kill()
-        self._close()
+        self.ended()
 
     def stop(self) -> int:
         """SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self._close()
+        return self.ended()
 
-    def _close(self) -> int:
+    def ended(self) -> int:
+        """Wait until it ended, for whatever reason; returns the exit status."""
         status = self.process.wait(READY_TIMEOUT_S)
         self._errors.join(READY_TIMEOUT_S)
         self.process.stdout.close()

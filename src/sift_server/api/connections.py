@@ -18,7 +18,13 @@ from sift_server.api.http2 import Http2Limits, Http2Protocol, OpenConnections
 from sift_server.api.http2_bytes import PREFACE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sift_server.api.asgi import ASGIApp
+
+ANSWERS_MS = 2_000
+"""How much of the time that calls have when a server stops is for the answers of streams that did
+not end by themselves: what they sent has to be on disk."""
 
 FIRST_BYTES_MS_MAX = 10_000
 """How long a client may take to say what it speaks."""
@@ -32,6 +38,7 @@ class Connections:
     def __init__(self, app: ASGIApp, limits: Http2Limits, *, tls: bool) -> None:
         self._app = app
         self._limits = limits
+        self._ending = False
         self._undecided: set[_Undecided] = set()
         self._http2 = OpenConnections(limits.untaken_bytes_max)
         self._http1: set[asyncio.Task[None]] = set()
@@ -42,8 +49,17 @@ class Connections:
         """Make the protocol of a new connection."""
         return _Undecided(self)
 
-    async def end(self, grace_s: float) -> None:
-        """Let calls that run end for a while, and close all connections."""
+    async def end(
+        self, grace_s: float, hurried: asyncio.Event, end_streams: Callable[[], None]
+    ) -> None:
+        """Take no new call, let those that run end, and close all connections.
+
+        Args:
+            grace_s: How long calls that run have, all in all.
+            hurried: Set to have streams ended at once.
+            end_streams: Ends what might go on for ever, `ANSWERS_MS` before the end or sooner.
+        """
+        self._ending = True
         await self._http1_context.terminated.set()
         for undecided in list(self._undecided):
             undecided.transport.abort()
@@ -53,7 +69,19 @@ class Connections:
         ends = [asyncio.create_task(connection.ended()) for connection in http2]
         tasks = [*self._http1, *ends]
         if tasks:
-            await asyncio.wait(tasks, timeout=grace_s)
+            answers_s = min(grace_s, ANSWERS_MS / 1_000)
+            hurry = asyncio.create_task(hurried.wait())
+            all_ended = asyncio.create_task(asyncio.wait(tasks))
+            await asyncio.wait(
+                [all_ended, hurry],
+                timeout=grace_s - answers_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            hurry.cancel()
+            if not all_ended.done():
+                end_streams()
+                await asyncio.wait([all_ended], timeout=answers_s)
+            all_ended.cancel()
         for connection in http2:
             connection.abort()
         for task in tasks:
@@ -61,6 +89,11 @@ class Connections:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # What an undecided connection does
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether no connection is taken any more."""
+        return self._ending
 
     def wait(self, undecided: _Undecided) -> None:
         """Remember a connection whose client said nothing yet."""
@@ -103,6 +136,10 @@ class _Undecided(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        if self._connections.is_ending:
+            # It was accepted before; TLS took a while.
+            self.transport.abort()
+            return
         tls = transport.get_extra_info("ssl_object")
         if tls is None:
             self._connections.wait(self)

@@ -31,6 +31,10 @@ from sift_server.api.http2_bytes import BodyConnection, BodySieve
 if TYPE_CHECKING:
     from sift_server.api.asgi import ASGIApp, Event, Scope
 
+LINGER_MS = 500
+"""How long a connection that ends takes, and drops, what is on its way, if a call was answered
+before its sender was done. A system that closes with bytes unread may take the answer back."""
+
 _DEFAULT_WINDOW_BYTES = 65_535
 _GONE: Event = {"type": "http.disconnect"}
 
@@ -134,6 +138,8 @@ class Http2Protocol(asyncio.Protocol):
         """Calls that the client waits for."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
+        self._is_sender_cut_off = False
+        self._lost = asyncio.Event()
         self._idle_since_s = self.loop.time()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Future[None] | None = None
@@ -185,6 +191,7 @@ class Http2Protocol(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """Tell the calls that nobody waits for them any more."""
         self._connections.forget(self)
+        self._lost.set()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         for call in list(self._calls.values()):
@@ -245,11 +252,13 @@ class Http2Protocol(asyncio.Protocol):
         self._ending = True
         if not self._tasks:
             self._close()
+        elif not self.is_closing:
+            self.h2.go_away()
+            self.flush()
 
     async def ended(self) -> None:
-        """Wait for the calls that run."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        """Wait until the calls that run are answered, and the client has the answers."""
+        await self._lost.wait()
 
     def abort(self) -> None:
         """Close, and cancel the calls that run."""
@@ -258,7 +267,12 @@ class Http2Protocol(asyncio.Protocol):
             task.cancel()
 
     def _close(self) -> None:
-        if not self._transport.is_closing():
+        if self._transport.is_closing():
+            return
+        if self._is_sender_cut_off:
+            # The client was told to go away, and closes when it has its answers.
+            self.loop.call_later(LINGER_MS / 1_000, self._transport.close)
+        else:
             self.h2.close_connection()
             self.flush()
             self._transport.close()
@@ -345,6 +359,7 @@ class Http2Protocol(asyncio.Protocol):
         stream = self.h2.streams.get(call.stream_id)
         if stream is not None and not stream.closed and not self.is_closing:
             self.h2.reset_stream(call.stream_id, call.reset_code)
+            self._is_sender_cut_off = self._ending
             self.flush()
 
     def _leave(self, call: _Call) -> None:

@@ -48,7 +48,8 @@ BLOCKS_KNOWN_MAX = 8
 _KNOWN_BLOCK_BYTES_MAX = 4_096
 _HEAD_BYTES = 9
 _HEAD = struct.Struct(">HBBBI")
-_DATA, _HEADERS, _PUSH_PROMISE, _CONTINUATION = 0x0, 0x1, 0x5, 0x9
+_DATA, _HEADERS, _PUSH_PROMISE, _GOAWAY, _CONTINUATION = 0x0, 0x1, 0x5, 0x7, 0x9
+_GOAWAY_PAYLOAD = struct.Struct(">II")
 _END_STREAM, _END_HEADERS = 0x1, 0x4
 _STREAM_ID_BITS = 0x7FFF_FFFF
 _SENDING = (StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE)
@@ -239,6 +240,14 @@ class BodyConnection(H2Connection):
         stream.outbound_flow_control_window -= len(data)
         self.outbound_flow_control_window -= len(data)
         self._data_to_send += _frame_head(len(data), _DATA, 0, stream_id) + data
+
+    def go_away(self) -> None:
+        """Ask the client to make no more calls here. Those that it made go on.
+
+        After `close_connection`, which sends the same, h2 would let nothing more through.
+        """
+        payload = _GOAWAY_PAYLOAD.pack(self.highest_inbound_stream_id, 0)
+        self._data_to_send += _frame_head(len(payload), _GOAWAY, 0, 0) + payload
 
     def _must_see_what_is_sent(self) -> bool:
         return (

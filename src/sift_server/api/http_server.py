@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ import uvloop
 
 from sift_server.api.connections import Connections
 from sift_server.api.http2 import Http2Limits
-from sift_server.api.tls import HANDSHAKE_MS_MAX, tls_context
+from sift_server.api.tls import HANDSHAKE_MS_MAX, SHUTDOWN_MS_MAX, tls_context
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from sift_server.api.asgi import ASGIApp
     from sift_server.api.tls import TlsFiles
@@ -48,14 +50,31 @@ class HttpServer:
         *,
         tls: TlsFiles | None = None,
         limits: HttpLimits | None = None,
+        end_streams: Callable[[], None] = lambda: None,
     ) -> None:
+        """Take the port.
+
+        Args:
+            app: What answers.
+            host: Address to listen on.
+            port: Port to listen on; 0 takes a free one.
+            tls: What to serve TLS with, or None for plaintext.
+            limits: How much connections may hold.
+            end_streams: Ends calls of the app that might go on for ever, with an answer. Called on
+                the event loop, when the server stops.
+
+        Raises:
+            OSError: The address is taken, or a file of TLS can't be used.
+        """
         self._app = app
+        self._end_streams = end_streams
         self._limits = limits or HttpLimits()
         self._tls: ssl.SSLContext | None = None if tls is None else tls_context(tls)
         self._socket = _bound(host, port, self._limits.backlog)
         self.port: int = self._socket.getsockname()[1]
         self._loop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._grace_s = 0.0
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sift-http", daemon=True)
@@ -66,10 +85,19 @@ class HttpServer:
         self._ready.wait()
 
     def stop(self, grace_ms: int = 3_000) -> None:
-        """Stop accepting, let calls that run end for a while, and close all connections."""
+        """Take no new connections and calls, let calls that run end, and close all connections.
+
+        Streams that did not end by themselves are ended `ANSWERS_MS` before the time is over.
+        What is not answered in time is broken off.
+        """
         self._grace_s = grace_ms / 1_000
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
+
+    def hurry(self) -> None:
+        """End streams at once when the server stops, or stops already. Safe from any thread."""
+        with contextlib.suppress(RuntimeError):  # The loop is closed: it has stopped.
+            self._loop.call_soon_threadsafe(self._hurried.set)
 
     def _run(self) -> None:
         try:
@@ -85,11 +113,12 @@ class HttpServer:
             sock=self._socket,
             ssl=self._tls,
             ssl_handshake_timeout=HANDSHAKE_MS_MAX / 1_000 if self._tls else None,
+            ssl_shutdown_timeout=SHUTDOWN_MS_MAX / 1_000 if self._tls else None,
         )
         self._ready.set()
         await self._stopping.wait()
         server.close()
-        await connections.end(self._grace_s)
+        await connections.end(self._grace_s, self._hurried, self._end_streams)
 
 
 def _bound(host: str, port: int, backlog: int) -> socket.socket:

@@ -55,6 +55,16 @@ class IngestStream:
         self._gathering = Gathering(ingestor)
         self._budget = _Budget(ingestor.limits.buffer_bytes_max)
         self._unfinished = _Budget(ingestor.limits.unfinished_bytes_max)
+        self._open: set[_Intake] = set()
+
+    def end_all(self) -> None:
+        """End the streams that are open: what they sent is taken, and they are told UNAVAILABLE.
+
+        Never OK, for a client that did not say that it is done may count more to the stream than
+        came here. On the event loop.
+        """
+        for intake in self._open:
+            intake.end()
 
     async def __call__(
         self,
@@ -67,7 +77,7 @@ class IngestStream:
             headers = dict(scope["headers"])
             key = _key_of(headers)
             if key is None or key not in self._ingestor.keys:
-                await _Intake(
+                intake = _Intake(
                     self._ingestor,
                     self._threads,
                     self._gathering,
@@ -76,7 +86,12 @@ class IngestStream:
                     self._unfinished,
                     scope.get("client"),
                     key,
-                ).run(receive)
+                )
+                self._open.add(intake)
+                try:
+                    await intake.run(receive)
+                finally:
+                    self._open.discard(intake)
         except _StreamRefusedError as refused:
             await send_grpc_error(send, refused.code, str(refused))
         except UnauthenticatedError as error:
@@ -188,6 +203,10 @@ class _Intake:
         self._done = False
         self._is_complete = False
         """Whether all of it came; the client may also have left."""
+        self._is_ended = False
+        """Whether the server ended it before all of it came."""
+        self._receiving: asyncio.Task[None] | None = None
+        """Waits for what comes."""
         self._error: Exception | None = None
         """Why nothing more of the stream is taken."""
         self._changed = asyncio.Event()
@@ -198,7 +217,7 @@ class _Intake:
     async def run(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         """Take the stream to its end, and wait until everything of it is durable."""
         try:
-            self._received(await receive())
+            await self._receive_first(receive)
             if self._done:
                 # All of it is here, as it is with small streams.
                 await self._take_all()
@@ -213,15 +232,39 @@ class _Intake:
                 durable.result()
             else:
                 await asyncio.wrap_future(durable)
+        if self._is_ended:
+            raise _StreamRefusedError(
+                GrpcCode.UNAVAILABLE,
+                "the server stops, and the stream was not at its end. What it sent until now was"
+                " taken, but is not acknowledged: send it again, which does no harm",
+            )
         if self._key is not None and self._n_records and self._key not in self._ingestor.keys:
             # Only now is it known that all records of the stream are durable.
             self._ingestor.keys.add_riding(self._key)
 
+    def end(self) -> None:
+        """Receive nothing more, unless all of it came. `run` then takes what came, and refuses."""
+        if not self._is_complete and self._receiving is not None:
+            self._is_ended = True
+            self._receiving.cancel()
+
+    async def _receive_first(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        # Many streams come whole: for them, there is no other task.
+        task = self._receiving = asyncio.current_task()
+        try:
+            self._received(await receive())
+        except asyncio.CancelledError:
+            if not self._is_ended or task is None or task.uncancel():
+                raise
+            self._done = True
+            self._offer()
+
     async def _take_while_receiving(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
-        receiving = asyncio.create_task(self._receive(receive))
+        receiving = self._receiving = asyncio.create_task(self._receive(receive))
         try:
             await self._take_all()
-            await receiving
+            if not self._is_ended:
+                await receiving
         finally:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
@@ -286,6 +329,9 @@ class _Intake:
             raise self._error
         if not self._done or self._chunks:
             return False
+        if self._is_ended:
+            # It may be in the middle of a message, which is nobody's mistake.
+            return True
         try:
             self._reader.finish()
         except FrameError as error:

@@ -16,6 +16,9 @@ all of TLS 1.2 that HTTP/2 allows (RFC 9113, section 9.2.2)."""
 HANDSHAKE_MS_MAX = 10_000
 """How long a client may take to agree on TLS."""
 
+SHUTDOWN_MS_MAX = 1_000
+"""How long a client may take to agree that a connection ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,9 @@ from sift_server.memory import give_back_memory
 from sift_server.server import DEFAULT_HOST, DEFAULT_PORT, Server, ServerSettings
 
 MIB = 1024 * 1024
+
+SERVE_STOP_MS_MAX = 10_000
+"""How long calls that are open have to end when `sift serve` is told to stop."""
 
 _PORT_MAX = 65_535
 _INTERRUPTED = 130
@@ -124,12 +128,21 @@ def serve(
     errors_messages: Annotated[
         int, typer.Option(min=1, help="How many messages that were rejected are kept.")
     ] = ErrorQueueLimits().messages_max,
+    stop_s: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="How long calls that are open have to end when the server is told to stop, in"
+            " seconds.",
+        ),
+    ] = SERVE_STOP_MS_MAX // 1_000,
 ) -> None:
     """Take telemetry, keep it in a folder, and give it back.
 
     gRPC, JSON and REST share the port. Callers need an API key: the value of SIFT_API_KEY if set,
     else the one that the first start writes to DATA_DIR/api_key, or one of 'sift keys create'.
-    Ctrl-C stops the server.
+    Ctrl-C stops the server: it takes no more calls, lets open ones end, writes what it took into
+    the table, and exits 0. A second Ctrl-C waits for no client.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -172,7 +185,14 @@ def serve(
     sys.stdout.write(f"ready on {server.address}\n")
     sys.stdout.flush()
     stop_signals.wait()
-    server.stop()
+    threading.Thread(target=_hurry, args=(stop_signals, server), daemon=True).start()
+    server.stop(stop_s * 1_000)
+    stop_signals.ignore()
+
+
+def _hurry(stop_signals: StopSignals, server: Server) -> None:
+    stop_signals.wait()
+    server.hurry()
 
 
 @app.command(epilog="Example:  sift demo --seconds 60 --data-dir ./my-machine")

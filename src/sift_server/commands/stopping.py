@@ -23,5 +23,11 @@ class StopSignals:
         signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
 
     def wait(self) -> None:
-        """Wait for one; return at once if it came before."""
+        """Wait for the next one; return at once if it came before. From any thread."""
         os.read(self._told, 1)
+
+    @staticmethod
+    def ignore() -> None:
+        """Ignore more of them: the process ends by itself, and its status is to say how it did."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
