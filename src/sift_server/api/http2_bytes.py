@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from h2.connection import AllowedStreamIDs, ConnectionState, H2Connection
 from h2.events import RequestReceived
+from h2.exceptions import DenialOfServiceError, FrameTooLargeError, ProtocolError
 from h2.stream import StreamInputs, StreamState
 from h2.utilities import (
     HeaderValidationFlags,
@@ -44,6 +45,10 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 BLOCKS_KNOWN_MAX = 8
 """Header blocks of requests that are remembered for a connection."""
+
+CONTROL_FRAME_BYTES_MAX = 16 * 1024
+"""Largest frame that is neither part of a body nor of headers. h2 would keep 16 MiB of any frame,
+and 64 frames of headers, before it looks at them."""
 
 _KNOWN_BLOCK_BYTES_MAX = 4_096
 _HEAD_BYTES = 9
@@ -249,6 +254,24 @@ class BodyConnection(H2Connection):
         payload = _GOAWAY_PAYLOAD.pack(self.highest_inbound_stream_id, 0)
         self._data_to_send += _frame_head(len(payload), _GOAWAY, 0, 0) + payload
 
+    def check_frame(self, length: int, length_max: int) -> None:
+        """End the connection before a frame, or the headers that it is a part of, are kept.
+
+        Raises:
+            ProtocolError: It is too long. The frame that says so is prepared.
+        """
+        if length > self.max_inbound_frame_size:
+            most = self.max_inbound_frame_size
+            error: ProtocolError = FrameTooLargeError(
+                f"Received overlong frame: length {length}, max {most}"
+            )
+        elif length > length_max:
+            error = DenialOfServiceError(f"Received {length} bytes of {length_max} that are taken")
+        else:
+            return
+        self._terminate_connection(error.error_code)
+        raise error
+
     def _must_see_what_is_sent(self) -> bool:
         return (
             self.state_machine.state is not ConnectionState.SERVER_OPEN
@@ -319,6 +342,8 @@ class BodySieve:
         self._ends = False
         """Whether the body ends with them."""
         self._in_headers = False
+        self._header_bytes = 0
+        """Of the request whose headers came last."""
 
     def feed(self, data: bytes) -> Iterator[Item]:
         """Part what was received.
@@ -348,11 +373,11 @@ class BodySieve:
             if size - at < _HEAD_BYTES:
                 self._head = data[at:]
                 break
+            if passed < at:
+                # h2 may open or close the stream with these; or the next frame is too long.
+                yield 0, data[passed:at]
+                passed = at
             if self._may_pass(data, at):
-                if passed < at:
-                    # h2 may open or close the stream with these.
-                    yield 0, data[passed:at]
-                    passed = at
                 found = self._begin_body(data, at) or self._request(data, at)
                 if found is not None:
                     at, items = found
@@ -409,8 +434,16 @@ class BodySieve:
 
     def _begin_other(self, data: bytes, at: int) -> int:
         high, low, kind, flags, _ = _HEAD.unpack_from(data, at)
-        self._left, self._stream_id = high << 8 | low, 0
+        length = high << 8 | low
+        self._left, self._stream_id = length, 0
         if kind in (_HEADERS, _PUSH_PROMISE, _CONTINUATION):
+            self._header_bytes = length + (self._header_bytes if kind == _CONTINUATION else 0)
+            most = self._connection.local_settings.max_header_list_size or self._header_bytes
+            self._connection.check_frame(self._header_bytes, most)
             # Until its headers end, a connection may carry nothing else; h2 sees to it.
             self._in_headers = not flags & _END_HEADERS
+        elif kind == _DATA:
+            self._connection.check_frame(length, length)
+        else:
+            self._connection.check_frame(length, CONTROL_FRAME_BYTES_MAX)
         return at + _HEAD_BYTES
