@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test fuzz prove bench check audit format protos docs lock clean
+.PHONY: help setup demo test fuzz prove overload bench check audit format protos docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -37,6 +37,11 @@ fuzz: $(READY)  ## Decode ten million damaged messages; fuzz filters and YAML, F
 
 prove: $(READY)  ## Kill a server 250 times and read everything back; OPTIONS='--help' lists options
 	PYTHONPATH=tests $(BIN)/python -m prove $(OPTIONS)
+
+OVERLOAD_FLOWS ?= 100000
+
+overload: $(READY)  ## Fill every limit from outside, with 100,000 flows; minutes
+	OVERLOAD_FLOWS=$(OVERLOAD_FLOWS) $(BIN)/pytest -q --timeout 600 tests/overload
 
 bench: $(READY)  ## Measure ours and others side by side (minutes); OPTIONS='--help' lists options
 	PYTHONPATH=tests:. $(BIN)/python -m benchmarks $(OPTIONS)

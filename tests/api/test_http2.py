@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import struct
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -21,9 +19,12 @@ from h2.errors import ErrorCodes
 from sift.assets.v1 import assets_pb2
 from sift.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from sift.ping.v1 import ping_pb2, ping_pb2_grpc
+from sift_server.api.calls import limited
 from sift_server.api.http2 import Http2Limits
+from sift_server.api.http2_bytes import CONTROL_FRAME_BYTES_MAX
 from sift_server.api.http_server import HttpLimits, HttpServer
 from sift_wire.messages import frame
+from support.http2_client import Client
 from support.serving import plain_channel
 
 if TYPE_CHECKING:
@@ -35,58 +36,9 @@ INGEST = "/sift.ingest.v1.IngestService/IngestWithConfigDataStream"
 LIST_ASSETS = "/sift.assets.v1.AssetService/ListAssets"
 
 
-class Client:
-    """h2 on a socket: a client that does what it is told."""
-
-    def __init__(self, address: str, window_bytes: int = 65_535) -> None:
-        host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=10)
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
-        self.h2.local_settings = h2.settings.Settings(
-            client=True,
-            initial_values={h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window_bytes},
-        )
-        self.h2.initiate_connection()
-        self.bodies: dict[int, bytes] = {}
-        self.waiting: deque[h2.events.Event] = deque()
-
-    def call(self, path: str, body: bytes | None, **more: str) -> int:
-        """Prepare a call; without a body it is not ended."""
-        stream_id = self.h2.get_next_available_stream_id()
-        headers = {
-            ":method": "POST", ":scheme": "http", ":authority": "test", ":path": path,
-            "content-type": "application/grpc", "te": "trailers",
-            "authorization": f"Bearer {API_KEY}", **more,
-        }  # fmt: skip
-        self.h2.send_headers(stream_id, list(headers.items()))
-        if body is not None:
-            self.h2.send_data(stream_id, body, end_stream=True)
-        return stream_id
-
-    def flush(self, step: int = 2**20) -> None:
-        data = self.h2.data_to_send()
-        for at in range(0, len(data), step):
-            self.socket.sendall(data[at : at + step])
-
-    def until(self, kind: Any, stream_id: int | None = None) -> Any:
-        """The next event of a kind; events before it are forgotten."""
-        while True:
-            while self.waiting:
-                event = self.waiting.popleft()
-                if isinstance(event, h2.events.DataReceived):
-                    body = self.bodies.get(event.stream_id, b"")
-                    self.bodies[event.stream_id] = body + event.data
-                if isinstance(event, kind) and (stream_id is None or event.stream_id == stream_id):
-                    return event
-            self.flush()
-            received = self.socket.recv(65_536)
-            assert received, f"the server closed before {kind}"
-            self.waiting += self.h2.receive_data(received)
-
-
 @pytest.fixture
 def client(address: str) -> Iterator[Client]:
-    client = Client(address)
+    client = Client(address, API_KEY)
     with contextlib.closing(client.socket):
         yield client
 
@@ -101,7 +53,7 @@ def test_a_preface_may_come_byte_by_byte(client: Client):
 
 def test_an_answer_waits_for_room(address: str):
     """The client's windows bound what is sent, and open it again."""
-    client = Client(address, window_bytes=10)
+    client = Client(address, API_KEY, window_bytes=10)
     with contextlib.closing(client.socket):
         request = assets_pb2.ListAssetsRequest(filter="x" * 5_000).SerializeToString()
         stream_id = client.call(LIST_ASSETS, frame(request))
@@ -132,7 +84,7 @@ def test_resets_do_not_make_room_for_more_calls_than_may_run(app: Any, ingest: A
     limits = HttpLimits(http2=Http2Limits(calls_max=20))
     server = HttpServer(app, "127.0.0.1", 0, limits=limits)
     server.start()
-    client = Client(f"127.0.0.1:{server.port}")
+    client = Client(f"127.0.0.1:{server.port}", API_KEY)
     ingest.gate.clear()
     try:
         for _ in range(20):
@@ -175,7 +127,7 @@ def test_stopping_lets_calls_end(app: Any, ingest: Any):
     server = HttpServer(app, "127.0.0.1", 0)
     server.start()
     address = f"127.0.0.1:{server.port}"
-    idle, busy = Client(address), Client(address)
+    idle, busy = Client(address, API_KEY), Client(address, API_KEY)
     with contextlib.closing(idle.socket), contextlib.closing(busy.socket):
         idle.until(h2.events.SettingsAcknowledged)
         ingest.gate.clear()
@@ -201,7 +153,7 @@ def test_an_idle_connection_is_closed(app: Any):
     limits = HttpLimits(http2=Http2Limits(idle_ms=300))
     server = HttpServer(app, "127.0.0.1", 0, limits=limits)
     server.start()
-    client = Client(f"127.0.0.1:{server.port}")
+    client = Client(f"127.0.0.1:{server.port}", API_KEY)
     start = time.monotonic()
     client.until(h2.events.ConnectionTerminated)
     assert time.monotonic() - start >= 0.3
@@ -216,3 +168,66 @@ def test_many_connections_call_at_once(address: str):
         with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
             stub = ping_pb2_grpc.PingServiceStub(channel)
             assert stub.Ping(ping_pb2.PingRequest(), metadata=metadata, timeout=10).response
+
+
+def test_headers_and_frames_have_a_size(address: str):
+    """The connection ends where they are larger, and before they are kept."""
+    limits = Http2Limits()
+    wide = Client(address, API_KEY)
+    wide.call(PING, frame(b""), more="x" * limits.header_bytes_max)
+    long = Client(address, API_KEY)
+    long.flush()
+    long.socket.sendall(struct.pack(">BHBBI", 0x04, 0x0001, 0x0, 0, 1) + bytes(1_000))
+    block = Client(address, API_KEY)
+    block.flush()
+    heads = [(0x1, 0x0, limits.header_bytes_max - 1), (0x9, 0x0, 2)]
+    for kind, flags, length in heads:
+        block.socket.sendall(struct.pack(">BHBBI", 0, length, kind, flags, 1) + bytes(length))
+    control = Client(address, API_KEY)
+    control.flush()
+    control.socket.sendall(struct.pack(">BHBBI", 0, CONTROL_FRAME_BYTES_MAX + 1, 0x4, 0, 0))
+    calm = ErrorCodes.ENHANCE_YOUR_CALM
+    for client, code in (
+        (wide, calm),
+        (long, ErrorCodes.FRAME_SIZE_ERROR),
+        (block, calm),
+        (control, calm),
+    ):
+        with contextlib.closing(client.socket):
+            assert client.until(h2.events.ConnectionTerminated).error_code == code
+
+
+def test_a_connection_has_so_many_calls_at_a_time(app: Any):
+    """As its settings say; clients that know them wait with more."""
+    server = HttpServer(app, "127.0.0.1", 0, limits=HttpLimits(http2=Http2Limits(calls_max=3)))
+    server.start()
+    polite, rude = (Client(f"127.0.0.1:{server.port}", API_KEY) for _ in range(2))
+    with contextlib.closing(polite.socket), contextlib.closing(rude.socket):
+        polite.until(h2.events.RemoteSettingsChanged)
+        assert polite.h2.remote_settings.max_concurrent_streams == 3
+        for _ in range(4):
+            rude.call(INGEST, None)
+        assert rude.until(h2.events.ConnectionTerminated).error_code == ErrorCodes.PROTOCOL_ERROR
+    server.stop(grace_ms=500)
+
+
+def test_a_server_has_so_many_calls_at_a_time(app: Any, ingest: Any):
+    """Of all connections; one more is told so, whatever it speaks."""
+    server = HttpServer(limited(app, 3), "127.0.0.1", 0)
+    server.start()
+    address = f"127.0.0.1:{server.port}"
+    ingest.gate.clear()
+    busy, other = Client(address, API_KEY), Client(address, API_KEY)
+    with contextlib.closing(busy.socket), contextlib.closing(other.socket):
+        stream_ids = [busy.call(INGEST, frame(b"x")) for _ in range(3)]
+        busy.until(h2.events.SettingsAcknowledged)
+        refused = other.call(PING, frame(b""))
+        trailers = dict(other.until(h2.events.TrailersReceived, refused).headers)
+        assert trailers["grpc-status"] == "8"
+        assert "CALLS_MAX%20%3D%203" in trailers["grpc-message"]
+        ingest.gate.set()
+        ended = {busy.until(h2.events.StreamEnded).stream_id for _ in stream_ids}
+        assert ended == set(stream_ids)
+        other.until(h2.events.StreamEnded, other.call(PING, frame(b"")))
+        assert b"hello" in b"".join(other.bodies.values())
+    server.stop(grace_ms=500)

@@ -114,6 +114,6 @@ class _BearerKey(
         return continuation(self._with_key(details), requests)
 
 
-def plain_channel(address: str, api_key: str) -> grpc.Channel:
+def plain_channel(address: str, api_key: str, *options: tuple[str, object]) -> grpc.Channel:
     """A channel of the gRPC library, nothing of ours in it."""
-    return grpc.intercept_channel(grpc.insecure_channel(address), _BearerKey(api_key))
+    return grpc.intercept_channel(grpc.insecure_channel(address, options), _BearerKey(api_key))

@@ -141,10 +141,14 @@ def ingest(channel: grpc.Channel, requests: Iterable[Request], **options: Any) -
 def channel_ids(channel: grpc.Channel, asset_id: str) -> dict[str, str]:
     """Ids of an asset's channels by name."""
     stub = channels_pb2_grpc.ChannelServiceStub(channel)
-    answer = stub.ListChannels(
-        channels_pb2.ListChannelsRequest(filter=f"asset_id == '{asset_id}'", page_size=10_000)
-    )
-    return {each.name: each.channel_id for each in answer.channels}
+    request = channels_pb2.ListChannelsRequest(filter=f"asset_id == '{asset_id}'", page_size=10_000)
+    found = {}
+    while True:
+        page = stub.ListChannels(request)
+        found.update((each.name, each.channel_id) for each in page.channels)
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
 
 
 def read_points(

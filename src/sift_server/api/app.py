@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sift_server.api.access import require
 from sift_server.api.asgi import is_grpc, send_body
 from sift_server.api.auth import Keys, grant_of, requires_key
+from sift_server.api.calls import limited
 from sift_server.api.connect import ConnectApplication
 from sift_server.api.grpc_status import GrpcCode
 from sift_server.api.refusal import answers_failures, send_refusal
@@ -58,7 +59,7 @@ def build_app(
         else:
             await rpc(scope, receive, send)
 
-    with_key = requires_key(answers_failures(dispatch), keys)
+    with_key = requires_key(limited(answers_failures(dispatch)), keys)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"], scope.get("path"):

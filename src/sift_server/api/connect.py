@@ -26,6 +26,13 @@ REQUEST_BYTES_MAX = 64 * 1024 * 1024
 """Largest unary request: configs with many wide flows are."""
 
 
+class _NamedLimit(int):
+    """A number that `connectrpc` puts into its message together with its name."""
+
+    def __format__(self, _: str) -> str:
+        return f"REQUEST_BYTES_MAX = {int(self)} bytes"
+
+
 class ConnectApplication(ConnectASGIApplication[Registry]):
     """Answers every unary RPC of the protocol; those that the server lacks with UNIMPLEMENTED."""
 
@@ -36,7 +43,7 @@ class ConnectApplication(ConnectASGIApplication[Registry]):
             endpoints=lambda _: {
                 method.path: _endpoint(registry, method) for method in registry.methods
             },
-            read_max_bytes=REQUEST_BYTES_MAX,
+            read_max_bytes=_NamedLimit(REQUEST_BYTES_MAX),
             compressions=[CountedGzip()],
             codecs=google_protobuf_codecs(),
         )

@@ -14,17 +14,28 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 
+from sift_server.api.grpc_status import GrpcCode
 from sift_server.api.http2 import Http2Limits, Http2Protocol, OpenConnections
 from sift_server.api.http2_bytes import PREFACE
+from sift_server.api.refusal import send_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sift_server.api.asgi import ASGIApp
+    from sift_server.api.asgi import ASGIApp, Event, Receive, Scope, Send
 
 ANSWERS_MS = 2_000
 """How much of the time that calls have when a server stops is for the answers of streams that did
 not end by themselves: what they sent has to be on disk."""
+
+REFUSALS_MAX = 100
+"""Connections beyond the limit that are told so; more are closed without a word."""
+
+REFUSAL_MS = 1_000
+"""How long one of them is kept."""
+
+ROOM_IDLE_MS = 10_000
+"""How long a connection of HTTP/2 must have had no call to be closed where another needs room."""
 
 FIRST_BYTES_MS_MAX = 10_000
 """How long a client may take to say what it speaks."""
@@ -35,15 +46,37 @@ _logger = logging.getLogger(__name__)
 class Connections:
     """All connections of a server. For its event loop only."""
 
-    def __init__(self, app: ASGIApp, limits: Http2Limits, *, tls: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, limits: Http2Limits, connections_max: int, *, tls: bool
+    ) -> None:
         self._app = app
         self._limits = limits
+        self._connections_max = connections_max
+        self._surplus: Connections | None = None
+        """Where those go that are too many; None here if those are closed without a word."""
         self._ending = False
         self._undecided: set[_Undecided] = set()
-        self._http2 = OpenConnections(limits.untaken_bytes_max)
+        self._http2 = OpenConnections(limits)
         self._http1: set[asyncio.Task[None]] = set()
         self._http1_config = _http1_config(limits, tls=tls)
         self._http1_context = WorkerContext(None)
+
+    @classmethod
+    def of_server(
+        cls, app: ASGIApp, limits: Http2Limits, connections_max: int, *, tls: bool
+    ) -> Connections:
+        """Make those of a server, which tells a connection that is one too many why it is refused.
+
+        Calls on it are answered, because clients that are only told to go away would come back
+        at once: those of gRPC do so hundreds of times a second.
+        """
+        connections = cls(app, limits, connections_max, tls=tls)
+        message = (
+            f"the server has connections_max = {connections_max} connections, which is the limit"
+            " (--connections). Try again later"
+        )
+        connections._surplus = cls(_refusing(message), limits, REFUSALS_MAX, tls=tls)
+        return connections
 
     def accept(self) -> asyncio.Protocol:
         """Make the protocol of a new connection."""
@@ -60,6 +93,8 @@ class Connections:
             end_streams: Ends what might go on for ever, `ANSWERS_MS` before the end or sooner.
         """
         self._ending = True
+        if self._surplus is not None:
+            await self._surplus.end(0, hurried, lambda: None)
         await self._http1_context.terminated.set()
         for undecided in list(self._undecided):
             undecided.transport.abort()
@@ -95,6 +130,17 @@ class Connections:
         """Whether no connection is taken any more."""
         return self._ending
 
+    def place(self, transport: asyncio.Transport) -> Connections | None:
+        """Where a new connection belongs: here, or to those whose calls are refused, or nowhere."""
+        n_open = len(self._undecided) + len(self._http2.all) + len(self._http1)
+        if n_open < self._connections_max or self._http2.close_idlest(ROOM_IDLE_MS):
+            return self
+        if self._surplus is None:
+            return None
+        loop = asyncio.get_running_loop()
+        loop.call_later(REFUSAL_MS / 1_000, _end, transport)
+        return self._surplus.place(transport)
+
     def wait(self, undecided: _Undecided) -> None:
         """Remember a connection whose client said nothing yet."""
         self._undecided.add(undecided)
@@ -118,11 +164,24 @@ class Connections:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         self._http1.add(task)
         task.add_done_callback(self._http1.discard)
-        app = ASGIWrapper(self._app)  # type: ignore[arg-type]  # ASGI by other names
+        app = ASGIWrapper(self._counted(writer.transport))  # type: ignore[arg-type]  # ASGI by other names
         loop = asyncio.get_running_loop()
         await TCPServer(
             app, loop, self._http1_config, self._http1_context, {}, reader, writer
         ).run()
+
+    def _counted(self, transport: asyncio.WriteTransport) -> ASGIApp:
+        """The app, for a connection whose answers are counted as those of HTTP/2 are."""
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            async def counting(event: Event) -> None:
+                body = event.get("body", b"")
+                with self._http2.unread.waiting(transport, len(body), lambda _: transport.abort()):
+                    await send(event)
+
+            await self._app(scope, receive, counting)
+
+        return counted
 
 
 class _Undecided(asyncio.Protocol):
@@ -140,6 +199,11 @@ class _Undecided(asyncio.Protocol):
             # It was accepted before; TLS took a while.
             self.transport.abort()
             return
+        place = self._connections.place(self.transport)
+        if place is None:
+            self.transport.abort()
+            return
+        self._connections = place
         tls = transport.get_extra_info("ssl_object")
         if tls is None:
             self._connections.wait(self)
@@ -168,6 +232,28 @@ class _Undecided(asyncio.Protocol):
         self._connections.forget(self)
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _refusing(message: str) -> ASGIApp:
+    """An app that answers every call in the same way, and closes connections of HTTP/1.1."""
+
+    async def refuse(scope: Scope, _: Receive, send: Send) -> None:
+        async def closing(event: Event) -> None:
+            if event["type"] == "http.response.start" and scope["http_version"] != "2":
+                event["headers"].append((b"connection", b"close"))
+            await send(event)
+
+        await send_refusal(scope, closing, GrpcCode.RESOURCE_EXHAUSTED, message)
+
+    return refuse
+
+
+def _end(transport: asyncio.Transport) -> None:
+    protocol = transport.get_protocol()
+    if isinstance(protocol, Http2Protocol):
+        protocol.end()
+    else:
+        transport.abort()
 
 
 def _hand_over(transport: asyncio.Transport, protocol: asyncio.Protocol, data: bytes) -> None:

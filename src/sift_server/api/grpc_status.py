@@ -103,6 +103,15 @@ async def send_grpc_error(
         retry_delay_ms: How long the client should wait before it tries again; it is told in the
             `google.rpc.RetryInfo` of the status.
     """
+    await _start(send)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    await send_grpc_trailers(send, code, message, retry_delay_ms)
+
+
+async def send_grpc_trailers(
+    send: Send, code: GrpcCode, message: str, retry_delay_ms: int | None = None
+) -> None:
+    """End an answer to a gRPC call that has begun; as `send_grpc_error`."""
     message = fitted(message)
     trailers = [
         (b"grpc-status", str(int(code)).encode("ascii")),
@@ -110,8 +119,6 @@ async def send_grpc_error(
     ]
     if retry_delay_ms is not None:
         trailers.append((b"grpc-status-details-bin", _details(code, message, retry_delay_ms)))
-    await _start(send)
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
     await _end(send, trailers)
 
 

@@ -27,6 +27,7 @@ import h2.settings
 from h2.errors import ErrorCodes
 
 from sift_server.api.http2_bytes import BodyConnection, BodySieve
+from sift_server.api.unread_answers import AnswerDroppedError, UnreadAnswers
 
 if TYPE_CHECKING:
     from sift_server.api.asgi import ASGIApp, Event, Scope
@@ -56,6 +57,9 @@ class Http2Limits:
         idle_ms: How long a connection without a call is kept.
         untaken_bytes_max: Body bytes that apps have not taken yet, of all connections together. As
             long as there are more, no connection that has some is read from.
+        unread_bytes_max: Bytes of answers that clients have not read yet, of all connections
+            together, those of HTTP/1.1 too. If there are more, the connection that has most loses
+            its oldest answers.
     """
 
     stream_window_bytes: int = 512 * 1024
@@ -65,16 +69,18 @@ class Http2Limits:
     calls_max: int = 1_000
     idle_ms: int = 24 * 60 * 60 * 1_000
     untaken_bytes_max: int = 64 * 1024 * 1024
+    unread_bytes_max: int = 64 * 1024 * 1024
 
 
 class OpenConnections:
     """The connections of a server, and what waits in them. For its event loop only."""
 
-    def __init__(self, untaken_bytes_max: int) -> None:
-        self._untaken_bytes_max = untaken_bytes_max
+    def __init__(self, limits: Http2Limits) -> None:
+        self._untaken_bytes_max = limits.untaken_bytes_max
         self._untaken_bytes = 0
         self._held: set[Http2Protocol] = set()
         self.all: set[Http2Protocol] = set()
+        self.unread = UnreadAnswers(limits.unread_bytes_max)
 
     def add_untaken(self, connection: Http2Protocol, body_bytes: int) -> None:
         """Count body bytes that came in; too many hold their connection."""
@@ -94,6 +100,15 @@ class OpenConnections:
     def holds(self, connection: Http2Protocol) -> bool:
         """Whether a connection must not be read from."""
         return connection in self._held
+
+    def close_idlest(self, idle_ms_min: int) -> bool:
+        """Close the connection that had no call for longest; False if all had one lately."""
+        idlest = max(self.all, key=Http2Protocol.idle_s, default=None)
+        if idlest is None or idlest.idle_s() * 1_000 < idle_ms_min:
+            return False
+        idlest.end()
+        self.forget(idlest)
+        return True
 
     def forget(self, connection: Http2Protocol) -> None:
         """Forget a connection that is gone."""
@@ -142,7 +157,8 @@ class Http2Protocol(asyncio.Protocol):
         self._lost = asyncio.Event()
         self._idle_since_s = self.loop.time()
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._sending: asyncio.Future[None] | None = None
+        self._is_blocked = False
+        """Whether the client does not read."""
 
     # What the event loop calls
 
@@ -196,25 +212,23 @@ class Http2Protocol(asyncio.Protocol):
             self._idle_timer.cancel()
         for call in list(self._calls.values()):
             self._leave(call)
-        self.resume_writing()
 
     def pause_writing(self) -> None:
         """Make a client that does not read its answers wait with its calls."""
-        self._sending = self.loop.create_future()
+        self._is_blocked = True
         self.choose_reading()
 
     def resume_writing(self) -> None:
         """Go on."""
-        if self._sending is not None:
-            self._sending.set_result(None)
-            self._sending = None
-            self.choose_reading()
+        self._is_blocked = False
+        self._wake_senders()
+        self.choose_reading()
 
     def choose_reading(self) -> None:
         """Read from the client, or not."""
         if self.is_closing:
             return
-        if self._sending is not None or self._connections.holds(self):
+        if self._is_blocked or self._connections.holds(self):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
@@ -226,6 +240,10 @@ class Http2Protocol(asyncio.Protocol):
         """Whether nothing can be sent any more."""
         return self._transport.is_closing()
 
+    def idle_s(self) -> float:
+        """For how long there was no call."""
+        return 0 if self._tasks else self.loop.time() - self._idle_since_s
+
     def flush(self) -> None:
         """Send what h2 has prepared."""
         if self.h2.has_data_to_send:
@@ -233,10 +251,16 @@ class Http2Protocol(asyncio.Protocol):
             if not self._transport.is_closing():
                 self._transport.write(data)
 
-    async def writable(self) -> None:
-        """Wait until the client reads."""
-        while self._sending is not None:
-            await asyncio.shield(self._sending)
+    def room(self, stream_id: int) -> int:
+        """How many bytes of an answer the client takes now."""
+        if self._is_blocked:
+            return 0
+        return min(self.h2.local_flow_control_window(stream_id), self.h2.max_outbound_frame_size)
+
+    @property
+    def unread(self) -> UnreadAnswers:
+        """Where answers that have to wait are counted."""
+        return self._connections.unread
 
     def acknowledge(self, stream_id: int, length: int) -> None:
         """Say that body bytes of a call were taken or dropped: the client may send as many more."""
@@ -303,8 +327,7 @@ class Http2Protocol(asyncio.Protocol):
             case h2.events.WindowUpdated(stream_id=int(stream_id)) if stream_id in self._calls:
                 self._calls[stream_id].wake_sender()
             case h2.events.WindowUpdated(stream_id=0) | h2.events.RemoteSettingsChanged():
-                for call in self._calls.values():
-                    call.wake_sender()
+                self._wake_senders()
             case h2.events.ConnectionTerminated():
                 self._transport.close()
 
@@ -362,6 +385,10 @@ class Http2Protocol(asyncio.Protocol):
             self._is_sender_cut_off = self._ending
             self.flush()
 
+    def _wake_senders(self) -> None:
+        for call in self._calls.values():
+            call.wake_sender()
+
     def _leave(self, call: _Call) -> None:
         self._calls.pop(call.stream_id, None)
         call.leave()
@@ -392,12 +419,16 @@ class _Call:
         self._is_started = False
         self._has_trailers = False
         self._is_answered = False
+        self._dropped: str | None = None
+        """Why its answer was dropped, if it was."""
 
     async def run(self) -> None:
         """Call the app, and see to it that there is an answer."""
         try:
             try:
                 await self._connection.app(self._scope, self.receive, self.send)
+            except AnswerDroppedError as error:
+                _logger.warning("the answer of %s was dropped: %s", self._scope["path"], error)
             except Exception:
                 _logger.exception("a call of %s failed", self._scope["path"])
             if not self._is_started:
@@ -409,7 +440,9 @@ class _Call:
     @property
     def reset_code(self) -> ErrorCodes:
         """Why its stream is reset, if it is not at its end by itself."""
-        return ErrorCodes.NO_ERROR if self._is_answered else ErrorCodes.INTERNAL_ERROR
+        if self._is_answered:
+            return ErrorCodes.NO_ERROR
+        return ErrorCodes.INTERNAL_ERROR if self._dropped is None else ErrorCodes.ENHANCE_YOUR_CALM
 
     # From the client
 
@@ -459,7 +492,11 @@ class _Call:
         _wake(self._sender)
 
     async def send(self, event: Event) -> None:
-        """ASGI's `send`. What is sent to a client that is gone is thrown away."""
+        """ASGI's `send`. What is sent to a client that is gone is thrown away.
+
+        Raises:
+            AnswerDroppedError: The client does not read. It can still be sent trailers.
+        """
         if self._is_gone or self._is_answered:
             return
         try:
@@ -484,28 +521,40 @@ class _Call:
             self._send_start(self._start)
             self._start = None
         body = b"" if self._scope["method"] == "HEAD" else event.get("body", b"")
-        at = 0
-        while at < len(body):
-            room = min(
-                connection.h2.local_flow_control_window(self.stream_id),
-                connection.h2.max_outbound_frame_size,
-            )
-            if room > 0:
-                connection.h2.send_body(self.stream_id, body[at : at + room])
-                at += room
-                if at < len(body):
+        at = self._send_what_fits(body, 0)
+        if at < len(body):
+            # Sent to the end of what is read, or not at all any more.
+            with connection.unread.waiting(connection, len(body) - at, self._drop):
+                while at < len(body) and not self._is_gone:
+                    if self._dropped is not None:
+                        raise AnswerDroppedError(self._dropped)
                     connection.flush()
-                    await connection.writable()
-            else:
-                connection.flush()
-                self._sender = connection.loop.create_future()
-                await self._sender
+                    self._sender = connection.loop.create_future()
+                    await self._sender
+                    at = self._send_what_fits(body, at)
             if self._is_gone:
                 return
         if event.get("more_body", False):
             connection.flush()
         elif not self._has_trailers:
             self._end()
+
+    def _send_what_fits(self, body: bytes, at: int) -> int:
+        """Send of a body what the client takes now, and return up to where that is."""
+        connection = self._connection
+        while (
+            at < len(body) and not self._is_gone and (room := connection.room(self.stream_id)) > 0
+        ):
+            connection.h2.send_body(self.stream_id, body[at : at + room])
+            at += room
+            if at < len(body):
+                # Which may say that the client reads no more.
+                connection.flush()
+        return at
+
+    def _drop(self, why: str) -> None:
+        self._dropped = why
+        self.wake_sender()
 
     def _send_start(self, start: Event) -> None:
         headers = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import resource
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -23,16 +25,28 @@ if TYPE_CHECKING:
     from sift_server.api.tls import TlsFiles
 
 
+FILES_RESERVED = 256
+"""Files that a server needs besides connections: its log, its table, its catalog."""
+
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds, seconds, times."""
+
+_logger = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
     """What connections may hold.
 
     Attributes:
         http2: What HTTP/2 allows a client to have on the way.
+        connections_max: Connections at a time; fewer where the process may not have as many files
+            open. One more takes the place of one that was idle, or is told to try again.
         backlog: Connections that wait to be accepted.
     """
 
     http2: Http2Limits = field(default_factory=Http2Limits)
+    connections_max: int = 2_000
     backlog: int = 1_000
 
 
@@ -107,7 +121,12 @@ class HttpServer:
             self._loop.close()
 
     async def _serve(self) -> None:
-        connections = Connections(self._app, self._limits.http2, tls=self._tls is not None)
+        connections = Connections.of_server(
+            self._app,
+            self._limits.http2,
+            _fitting(self._limits.connections_max),
+            tls=self._tls is not None,
+        )
         server = await self._loop.create_server(
             connections.accept,
             sock=self._socket,
@@ -121,6 +140,30 @@ class HttpServer:
         await connections.end(self._grace_s, self._hurried, self._end_streams)
 
 
+def allow_more_files() -> None:
+    """Let this process have as many files open as the system allows it, not only as many as usual.
+
+    For processes of our own only: what they start has the same limit, and might count up to it.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError):  # Some systems allow less than they say.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _fitting(connections_max: int) -> int:
+    """As many connections as there may be files for."""
+    files_max, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files_max == resource.RLIM_INFINITY or connections_max + FILES_RESERVED <= files_max:
+        return connections_max
+    fitting = max(1, files_max - FILES_RESERVED)
+    _logger.warning(
+        "connections_max is %d, and not %d: the process may have %d files open (ulimit -n), of"
+        " which %d are for other things",
+        fitting, connections_max, files_max, FILES_RESERVED,
+    )  # fmt: skip
+    return fitting
+
+
 def _bound(host: str, port: int, backlog: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off, but only where the protocol is named; with it, each
@@ -128,6 +171,12 @@ def _bound(host: str, port: int, backlog: int) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections have these from the port. A client whose machine or network went away without
+        # a word is noticed after two minutes.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():
+            if hasattr(socket, option):
+                bound.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         bound.bind((host, port))
         bound.listen(backlog)
         bound.setblocking(False)

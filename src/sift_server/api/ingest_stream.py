@@ -54,7 +54,7 @@ class IngestStream:
         self._threads = threads
         self._gathering = Gathering(ingestor)
         self._budget = _Budget(ingestor.limits.buffer_bytes_max)
-        self._unfinished = _Budget(ingestor.limits.unfinished_bytes_max)
+        self._unfinished = _Unfinished(ingestor.limits.unfinished_bytes_max)
         self._open: set[_Intake] = set()
 
     def end_all(self) -> None:
@@ -164,6 +164,36 @@ class _Budget:
         await self._changed.wait()
 
 
+class _Unfinished:
+    """Messages that are not complete, of all streams together. Used on the event loop only.
+
+    They can't go through by waiting: a client may have stopped in the middle of one. So when there
+    are too many bytes, the stream that holds most of them is refused, whoever came last.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._held: dict[_Intake, int] = {}
+
+    def hold(self, stream: _Intake, held: int) -> None:
+        """Note what a stream holds now."""
+        self._bytes += held - self._held.pop(stream, 0)
+        if held:
+            self._held[stream] = held
+        while self._bytes >= self._bytes_max:
+            largest = max(self._held, key=self._held.__getitem__)
+            self._bytes -= self._held.pop(largest)
+            largest.failed(
+                _StreamRefusedError(
+                    GrpcCode.UNAVAILABLE,
+                    f"the server holds unfinished_bytes_max = {self._bytes_max} bytes of messages"
+                    " that are not complete, this stream the most of them. Try again, with smaller"
+                    " messages",
+                )
+            )
+
+
 class _Intake:
     """One stream on its way in.
 
@@ -180,7 +210,7 @@ class _Intake:
         gathering: Gathering,
         reader: FrameReader,
         budget: _Budget,
-        unfinished: _Budget,
+        unfinished: _Unfinished,
         client: object,
         key: bytes | None,
     ) -> None:
@@ -191,7 +221,6 @@ class _Intake:
         self._budget = budget
         self._held = 0
         self._unfinished = unfinished
-        self._unfinished_held = 0
         self.client = client
         self._key = key
         self._chunks: list[bytes] = []
@@ -226,7 +255,7 @@ class _Intake:
         finally:
             self._gathering.remove(self)
             self._hold(0)
-            self._unfinished.take(-self._unfinished_held)
+            self._unfinished.hold(self, 0)
         for durable in self._durable:
             if durable.done():
                 durable.result()
@@ -349,7 +378,7 @@ class _Intake:
         self._hold(self._bytes)
         if refusal is not None:
             raise _refused(refusal)
-        self._hold_unfinished()
+        self._unfinished.hold(self, self._reader.unfinished_bytes)
         if self._chunks:
             self._offer()
 
@@ -366,12 +395,10 @@ class _Intake:
         payload = b""
         try:
             payload = self._reader.cut(*chunks)
-            self._hold_unfinished()
+            # If that is too much, what is whole is taken all the same.
+            self._unfinished.hold(self, self._reader.unfinished_bytes)
         except FrameError as error:
             self.failed(_frame_refused(error))
-        except _StreamRefusedError as error:
-            # What is whole is taken all the same.
-            self.failed(error)
         self._hold(0)
         if self._done and not payload:
             self._changed.set()
@@ -429,19 +456,6 @@ class _Intake:
         """Count the bytes that this stream holds now."""
         self._budget.take(held - self._held)
         self._held = held
-
-    def _hold_unfinished(self) -> None:
-        """Count what the reader keeps; it can't go through by waiting, so too much is refused."""
-        held = self._reader.unfinished_bytes
-        self._unfinished.take(held - self._unfinished_held)
-        self._unfinished_held = held
-        if held and self._unfinished.is_full:
-            raise _StreamRefusedError(
-                GrpcCode.UNAVAILABLE,
-                f"the server holds {self._ingestor.limits.unfinished_bytes_max} bytes of messages"
-                " that are not complete, and takes no more of them now. Try again, with smaller"
-                " messages",
-            )
 
     def _take(self, payload: bytes, chunks: list[bytes]) -> RejectedMessage | None:
         """Decode and append, on a thread of the pool; one call at a time for a stream."""
@@ -501,5 +515,7 @@ def _refused(refusal: RejectedMessage) -> _StreamRefusedError:
 
 def _frame_refused(error: FrameError) -> _StreamRefusedError:
     if isinstance(error, FrameTooLargeError):
-        return _StreamRefusedError(GrpcCode.RESOURCE_EXHAUSTED, str(error))
+        return _StreamRefusedError(
+            GrpcCode.RESOURCE_EXHAUSTED, f"{error} The limit is message_bytes_max (--message-mib)."
+        )
     return _StreamRefusedError(GrpcCode.INVALID_ARGUMENT, str(error))

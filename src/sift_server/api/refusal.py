@@ -6,8 +6,9 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from sift_server.api.asgi import header, send_body
-from sift_server.api.grpc_status import HTTP_STATUS, GrpcCode, send_grpc_error
+from sift_server.api.asgi import header, is_grpc, send_body
+from sift_server.api.grpc_status import HTTP_STATUS, GrpcCode, send_grpc_error, send_grpc_trailers
+from sift_server.api.unread_answers import AnswerDroppedError
 
 if TYPE_CHECKING:
     from sift_server.api.asgi import ASGIApp, Event, Receive, Scope, Send
@@ -38,7 +39,13 @@ def answers_failures(app: ASGIApp) -> ASGIApp:
         async def watched(event: Event) -> None:
             nonlocal is_started
             is_started = True
-            await send(event)
+            try:
+                await send(event)
+            except AnswerDroppedError as error:
+                if not is_grpc(scope):
+                    raise
+                # What waits is not sent, but trailers need no room.
+                await send_grpc_trailers(send, GrpcCode.RESOURCE_EXHAUSTED, str(error))
 
         try:
             await app(scope, receive, watched)

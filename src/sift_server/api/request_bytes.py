@@ -66,8 +66,8 @@ class HeldBytes:
         self.bytes += count
         if not self._all_bytes.take(count):
             raise self._refused(
-                f"requests hold {self._all_bytes.bytes_max} bytes of this server, which is the"
-                " limit; try again, or in smaller requests"
+                f"requests hold REQUESTS_BYTES_MAX = {self._all_bytes.bytes_max} bytes of this"
+                " server, which is the limit; try again, or in smaller requests"
             )
 
     def receiving(self, receive: Receive) -> Receive:

@@ -118,7 +118,8 @@ async def _read(receive: Receive) -> bytes:
         size += len(chunk)
         if size > REQUEST_BYTES_MAX:
             raise ResourceExhaustedError(
-                f"the request is larger than {REQUEST_BYTES_MAX} bytes; send it in parts"
+                f"the request is larger than REQUEST_BYTES_MAX = {REQUEST_BYTES_MAX} bytes; send"
+                " it in parts"
             )
         chunks.append(chunk)
         if not event.get("more_body", False):

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sift_server.api.http_server import HttpLimits, allow_more_files
 from sift_server.api.tls import TlsFiles
 from sift_server.catalog import ErrorQueueLimits
 from sift_server.commands import errors, keys
@@ -128,6 +129,13 @@ def serve(
     errors_messages: Annotated[
         int, typer.Option(min=1, help="How many messages that were rejected are kept.")
     ] = ErrorQueueLimits().messages_max,
+    connections: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Connections at a time. Where they don't fit into 'ulimit -n', there are fewer.",
+        ),
+    ] = HttpLimits().connections_max,
     stop_s: Annotated[
         int,
         typer.Option(
@@ -154,6 +162,7 @@ def serve(
     tls = TlsFiles(tls_cert, tls_key, tls_client_ca) if tls_cert and tls_key else None
     host, port = _host_and_port(listen)
     give_back_memory()
+    allow_more_files()
     # Asked for before the server starts, so that a signal during a long replay is not lost.
     stop_signals = StopSignals()
     store_limits = StoreLimits(
@@ -171,6 +180,7 @@ def serve(
             not no_auth,
             store_limits,
             ingest_limits,
+            HttpLimits(connections_max=connections),
             error_limits=ErrorQueueLimits(errors_mib * MIB, errors_messages),
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from sift_server.errors import NotFoundError
@@ -12,8 +13,12 @@ if TYPE_CHECKING:
 
     from sift_server.catalog import ConfiguredFlow
 
-FLOWS_REMEMBERED_MAX = 50_000
-"""How many flows are remembered; when there are more, all are forgotten and asked for again."""
+FLOWS_REMEMBERED_MAX = 131_072
+"""How many flows are remembered, at about 1.7 KiB each; when there are more, all are forgotten and
+asked for again. To ask the catalog takes 0.2 ms."""
+
+CHANNELS_REMEMBERED_MAX = 512 * 1024
+"""The same for the channels of all these flows, at about 200 bytes each."""
 
 
 class FlowDirectory:
@@ -23,13 +28,28 @@ class FlowDirectory:
         """Take `find`, which asks the catalog and raises `NotFoundError`."""
         self._find = find
         self._index = FlowIndex(self._asked)
+        self._counting = threading.Lock()
+        self._n_flows_counted = 0
+        self._n_channels = 0
 
     def index(self) -> FlowIndex[ConfiguredFlow]:
         """What is remembered; to be asked for anew each time."""
-        if len(self._index.flows) >= FLOWS_REMEMBERED_MAX:
+        if len(self._index.flows) != self._n_flows_counted:
+            with self._counting:
+                self._count()
+        return self._index
+
+    def _count(self) -> None:
+        flows = self._index.flows[self._n_flows_counted :]
+        self._n_flows_counted += len(flows)
+        self._n_channels += sum(len(flow.layout.value_fields) for flow in flows)
+        if (
+            self._n_flows_counted >= FLOWS_REMEMBERED_MAX
+            or self._n_channels >= CHANNELS_REMEMBERED_MAX
+        ):
             # Who still has the old one goes on with it.
             self._index = FlowIndex(self._asked)
-        return self._index
+            self._n_flows_counted = self._n_channels = 0
 
     def _asked(self, ingestion_config_id: str, flow_name: str) -> ConfiguredFlow:
         try:
