@@ -15,6 +15,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from sift_server import faults
+from sift_server.lake.checksums import PARTS_TAG
 from sift_server.lake.delta_log import (
     WRITER_VERSION_MAX,
     checkpointed_version,
@@ -320,14 +321,21 @@ def _actions(
         "txnId": str(uuid.uuid4()),
     }
     actions: list[dict[str, Any]] = [{"commitInfo": info}]
-    actions += ({"remove": _remove_action(folder, file, now_ms)} for file in old)
-    actions += ({"add": _add_action(folder, file, now_ms, data_change=adds)} for file in new)
+    actions += ({"remove": remove_action(folder, file, now_ms)} for file in old)
+    actions += ({"add": add_action(folder, file, now_ms, data_change=adds)} for file in new)
     if position is not None:
         actions.append({"txn": {"appId": APP_ID, "version": position, "lastUpdated": now_ms}})
     return actions
 
 
-def _remove_action(folder: Path, file: DataFile, now_ms: int) -> dict[str, Any]:
+def remove_action(folder: Path, file: DataFile, now_ms: int) -> dict[str, Any]:
+    """The `remove` action of a file whose points are in another one.
+
+    Args:
+        folder: The table's folder.
+        file: The file.
+        now_ms: Milliseconds since 1970.
+    """
     return {
         "path": str(file.path.relative_to(folder)),
         "deletionTimestamp": now_ms,
@@ -338,7 +346,15 @@ def _remove_action(folder: Path, file: DataFile, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _add_action(folder: Path, file: DataFile, now_ms: int, *, data_change: bool) -> dict[str, Any]:
+def add_action(folder: Path, file: DataFile, now_ms: int, *, data_change: bool) -> dict[str, Any]:
+    """The `add` action of a file.
+
+    Args:
+        folder: The table's folder.
+        file: The file.
+        now_ms: Milliseconds since 1970.
+        data_change: Whether the table did not have its points before.
+    """
     extent = file.extent
     stats = {
         "numRecords": extent.points,
@@ -359,6 +375,7 @@ def _add_action(folder: Path, file: DataFile, now_ms: int, *, data_change: bool)
         "modificationTime": now_ms,
         "dataChange": data_change,
         "stats": json.dumps(stats),
+        "tags": {PARTS_TAG: file.parts},
     }
 
 

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from sift_server import faults
+from sift_server.lake.checksums import commit_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ WRITER_VERSION_MAX = 2
 
 
 def write_commit(table_path: Path, version: int, actions: Sequence[dict[str, Any]]) -> None:
-    """Make a version of the table, durably.
+    """Make a version of the table, durably. The first action is `commitInfo`.
 
     When it raises, the version may be there or not, except:
 
@@ -45,7 +46,7 @@ def write_commit(table_path: Path, version: int, actions: Sequence[dict[str, Any
     waiting = log / f"_commit_{uuid.uuid4()}.json.tmp"
     try:
         with waiting.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(action, separators=(",", ":")) + "\n" for action in actions)
+            file.writelines(commit_lines(actions))
             file.flush()
             faults.reach("commit.sync")
             os.fsync(file.fileno())

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sift_server import faults
+from sift_server.lake.checksums import ChecksummedFile, parts_text
 from sift_server.lake.delta_log import sync_folder
 from sift_server.lake.points import VARIABLE_KINDS, Kind, Points, number_words
 from sift_server.lake.schema import NAME_COLUMNS
@@ -74,11 +75,17 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file of the table."""
+    """A file of the table.
+
+    Attributes:
+        parts: Its checksums as the commit that adds it has them; empty for one that is there
+            already.
+    """
 
     path: Path
     size_bytes: int
     extent: Extent
+    parts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,23 @@ def write_files(
             raise
 
 
+def parquet_writer(file: ChecksummedFile, schema: Any) -> Any:  # noqa: ANN401
+    """A `ParquetWriter` that writes as files of the table are written."""
+    return pq.ParquetWriter(
+        file,
+        schema,
+        compression="zstd",
+        compression_level=ZSTD_LEVEL,
+        use_dictionary=[name for name in _DICTIONARY_COLUMNS if name in schema.names],
+        write_statistics=[name for name in _STATISTICS_COLUMNS if name in schema.names],
+        column_encoding={
+            name: encoding for name, encoding in _ENCODINGS.items() if name in schema.names
+        },
+        store_schema=False,
+        write_batch_size=_BATCH_POINTS,
+    )
+
+
 def _write_file(
     path: Path,
     schema: Any,  # noqa: ANN401
@@ -159,34 +183,23 @@ def _write_file(
 ) -> DataFile:
     extents = []
     points = 0
-    with path.open("wb") as file:
-        with pq.ParquetWriter(
-            file,
-            schema,
-            compression="zstd",
-            compression_level=ZSTD_LEVEL,
-            use_dictionary=[name for name in _DICTIONARY_COLUMNS if name in schema.names],
-            write_statistics=[name for name in _STATISTICS_COLUMNS if name in schema.names],
-            column_encoding={
-                name: encoding for name, encoding in _ENCODINGS.items() if name in schema.names
-            },
-            store_schema=False,
-            write_batch_size=_BATCH_POINTS,
-        ) as writer:
+    with path.open("wb") as opened:
+        file = ChecksummedFile(opened)
+        with parquet_writer(file, schema) as writer:
             while chunk is not None:
                 faults.reach("file.write")
                 for piece in chunk.pieces(ROW_GROUP_HEAP_BYTES_MAX):
                     writer.write_table(piece.to_table(schema), row_group_size=len(piece))
+                    file.end_part()
                 extents.append(_extent_of(chunk))
                 points += len(chunk)
                 chunk = None if points >= FILE_POINTS_MAX else next(more, None)
         file.flush()
         faults.reach("file.sync")
-        os.fsync(file.fileno())
-        size_bytes = file.tell()
+        os.fsync(opened.fileno())
     sync_folder(path.parent)
     faults.reach("file.synced")
-    return DataFile(path, size_bytes, _joined(extents))
+    return DataFile(path, file.tell(), _joined(extents), parts_text(file.parts()))
 
 
 def _extent_of(chunk: PointChunk) -> Extent:
