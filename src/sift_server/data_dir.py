@@ -10,6 +10,8 @@ DIR/
     keys              idempotency keys of batches that were acknowledged, the last 65,536
     log/              the ingest log: what was acknowledged and is not in the table yet
     lake/             the Delta table of points
+    damaged/          what a repair set aside, if there was one
+    repairing         there while a repair is under way
 ```
 """
 
@@ -17,9 +19,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FORMAT_VERSION = 1
@@ -63,21 +67,12 @@ class DataDirectory:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            lock = _lock(path)
         except FileExistsError:
             raise DataDirectoryError(f"{path} is a file, not a folder: name another one") from None
         except OSError as error:
             raise DataDirectoryError(
                 f"the data folder {path} can't be used: {error.strerror}"
-            ) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(lock)
-            raise DataDirectoryInUseError(
-                f"the data folder {path} is served by another process (pid {pid}). Stop that one,"
-                " connect to it instead, or use another folder."
             ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
@@ -91,7 +86,7 @@ class DataDirectory:
 
     def _check_format(self, path: Path) -> None:
         try:
-            text = path.read_text(encoding="ascii").strip()
+            text = path.read_text(encoding="ascii", errors="replace").strip()
         except FileNotFoundError:
             path.write_text(f"{FORMAT_VERSION}\n", encoding="ascii")
             return
@@ -112,3 +107,32 @@ class DataDirectory:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep others from serving a folder for as long as the with-block lasts; change nothing in it.
+
+    Raises:
+        DataDirectoryInUseError: Another process serves it; says which.
+        OSError: It can't be used.
+    """
+    lock = _lock(path)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _lock(path: Path) -> int:
+    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise DataDirectoryInUseError(
+            f"the data folder {path} is served by another process (pid {pid}). Stop that one,"
+            " connect to it instead, or use another folder."
+        ) from None
+    return lock

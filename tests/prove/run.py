@@ -18,6 +18,7 @@ from prove.points import CHANNELS, Verdict, judge
 from prove.server_process import ServerProcess
 from prove.writers import WRITERS, KeyedWriter, Writing, new_states
 from sift.runs.v2 import runs_pb2, runs_pb2_grpc
+from sift_server.doctor import examine
 from support.serving import plain_channel
 from support.telemetry import channel_ids, find_or_create_config, read_points
 
@@ -208,6 +209,8 @@ class _Proof:
             self._report.kills_at[where] += 1
         elif status:
             self._fail(f"a server ended with status {status}: {server.words()[-2000:]}")
+        for problem in examine(self._path / "data").report.problems:
+            self._fail(f"the folder is not sound: {problem.where}: {problem.what}")
 
     def _check_failed_syncs(self, server: ServerProcess) -> None:
         """Nothing that was begun after the log's fsync failed may be acknowledged."""

@@ -17,6 +17,7 @@ from sift_server.api.http_server import HttpLimits, allow_more_files
 from sift_server.api.tls import TlsFiles
 from sift_server.catalog import ErrorQueueLimits
 from sift_server.commands import errors, keys
+from sift_server.commands.doctor import doctor
 from sift_server.commands.stopping import StopSignals
 from sift_server.ingest import IngestLimits
 from sift_server.lake import StoreLimits
@@ -40,6 +41,10 @@ app = typer.Typer(
 )
 app.add_typer(errors.app, name="errors")
 app.add_typer(keys.app, name="keys")
+app.command(
+    epilog="Exit status: 0 if the folder is sound, in the end with --repair; 3 if something is"
+    " wrong with it; 1 if it could not be checked; 2 for a wrong option."
+)(doctor)
 
 
 def main() -> None:

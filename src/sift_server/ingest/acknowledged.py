@@ -63,6 +63,12 @@ def read_payload(payload: bytes) -> tuple[bytes | memoryview, list[bytes]]:
     return memoryview(payload)[end:], keys
 
 
+def is_keys_file_whole(data: bytes) -> bool:
+    """Whether bytes are what `AcknowledgedKeys` notes in its file."""
+    body = data[:-_CRC_BYTES]
+    return body[: len(_MAGIC)] == _MAGIC and _crc(body) == data[-_CRC_BYTES:]
+
+
 class AcknowledgedKeys:
     """The last `KEYS_MAX` keys that were acknowledged. Safe from many threads."""
 
@@ -84,14 +90,14 @@ class AcknowledgedKeys:
             data = path.read_bytes()
         except FileNotFoundError:
             return known
-        body = data[:-_CRC_BYTES]
-        if body[: len(_MAGIC)] != _MAGIC or _crc(body) != data[-_CRC_BYTES:]:
+        if not is_keys_file_whole(data):
             _logger.warning(
                 "%s can't be read; batches that are sent again are taken again, which changes"
                 " nothing",
                 path,
             )
             return known
+        body = data[:-_CRC_BYTES]
         known.add(body[at : at + KEY_BYTES] for at in range(len(_MAGIC), len(body), KEY_BYTES))
         known._changed = False
         return known

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import mmap
 import os
 import threading
 import zlib
@@ -23,6 +22,7 @@ from sift_server.log.base import (
     LogLimits,
     LogRecord,
 )
+from sift_server.log.mapped import mapped
 from sift_server.log.segment import (
     HEADER_BYTES,
     durable_behind,
@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-_CLOSED_NAME = "closed"
+CLOSED_NAME = "closed"
+"""File beside the segments with the position at which the log was closed in order."""
+
+_REMEDY = "Restore the folder from a backup, or let 'sift doctor --repair' keep what is whole."
+
 _COPY_BYTES = 1024 * 1024
 _WRITEV_BUFFERS_MAX = 900
 """Buffers given to one `writev`; Linux takes 1024."""
@@ -208,20 +212,19 @@ class FileLog:
         if after_position < segments[0].base:
             raise LogCorruptionError(
                 f"the log in {self._folder} begins at position {segments[0].base}, but it is asked"
-                f" for what is behind {after_position}: a segment file is missing. Restore the"
-                " folder from a backup."
+                f" for what is behind {after_position}: a segment file is missing. {_REMEDY}"
             )
         if after_position > through:
             raise LogCorruptionError(
                 f"the log in {self._folder} ends at position {through}, but the table already has"
                 f" what is behind it, up to {after_position}: the end of the log is missing."
-                " Restore the folder from a backup."
+                f" {_REMEDY}"
             )
         for index, segment in enumerate(segments):
             end = segments[index + 1].base if index + 1 < len(segments) else through
             if end <= after_position or segment.base == end:
                 continue
-            with _mapped(segment.path) as data:
+            with mapped(segment.path) as data:
                 offset = HEADER_BYTES
                 position = segment.base
                 while position < end:
@@ -281,10 +284,10 @@ class FileLog:
         if self._durable < closed:
             raise LogCorruptionError(
                 f"the log in {self._folder} was closed at position {closed} but ends at"
-                f" {self._durable}: its end is missing. Restore the folder from a backup."
+                f" {self._durable}: its end is missing. {_REMEDY}"
             )
         # From here on the note says too little; a crash must not be taken for an orderly end.
-        (self._folder / _CLOSED_NAME).unlink(missing_ok=True)
+        (self._folder / CLOSED_NAME).unlink(missing_ok=True)
         if self._segments:
             last = self._segments[-1]
             self._descriptor = os.open(last.path, os.O_RDWR)
@@ -317,7 +320,7 @@ class FileLog:
     def _recover_segment(self, path: Path, is_last: bool, closed: int) -> int:
         """Read a segment; returns the position up to which its records say that all was durable."""
         proven = 0
-        with _mapped(path) as data:
+        with mapped(path) as data:
             base = read_header(data)
             if base is None:
                 # A crash between creating the newest segment and its first fsync.
@@ -329,8 +332,7 @@ class FileLog:
             if segment_name(base) != path.name or (self._segments and base != self._durable):
                 raise LogCorruptionError(
                     f"{path} begins at position {base}, but the segment before it ends at"
-                    f" {self._durable}: a segment is missing or was renamed. Restore the folder"
-                    " from a backup."
+                    f" {self._durable}: a segment is missing or was renamed. {_REMEDY}"
                 )
             offset = HEADER_BYTES
             position = base
@@ -357,7 +359,7 @@ class FileLog:
 
     def _closed_position(self) -> int:
         try:
-            text = (self._folder / _CLOSED_NAME).read_text(encoding="ascii")
+            text = (self._folder / CLOSED_NAME).read_text(encoding="ascii", errors="replace")
         except FileNotFoundError:
             return 0
         # The note is written in one piece but not checked by anything: an unreadable one says
@@ -365,7 +367,7 @@ class FileLog:
         return int(text) if text.strip().isdecimal() else 0
 
     def _note_closed(self) -> None:
-        path = self._folder / _CLOSED_NAME
+        path = self._folder / CLOSED_NAME
         path.write_text(f"{self._durable}\n", encoding="ascii")
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -494,27 +496,6 @@ class FileLog:
             self._segments.append(_Segment(self._durable, path))
 
 
-class _mapped:  # noqa: N801 (used like a function)
-    """A file's bytes, mapped into memory while the with-block lasts."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._map: mmap.mmap | None = None
-        self._view = memoryview(b"")
-
-    def __enter__(self) -> memoryview:
-        with self._path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-                self._view = memoryview(self._map)
-        return self._view
-
-    def __exit__(self, *_: object) -> None:
-        self._view.release()
-        if self._map is not None:
-            self._map.close()
-
-
 def _damaged(path: Path, data: memoryview, offset: int, base: int) -> LogCorruptionError:
     """What is raised for damage; a copy of the damaged bytes is put beside the segment."""
     end = next_record_offset(data, offset, base) if offset else min(HEADER_BYTES, len(data))
@@ -528,6 +509,5 @@ def _damaged(path: Path, data: memoryview, offset: int, base: int) -> LogCorrupt
         copied = f"Its bytes could not be set aside ({error})."
     return LogCorruptionError(
         f"{path} is damaged at byte {offset}, in data that may have been acknowledged. {copied}"
-        " The segment is as it was found. Restore it from a backup, or move the whole log folder"
-        " away to start without what it holds that is not in the table yet."
+        f" The segment is as it was found. {_REMEDY}"
     )
