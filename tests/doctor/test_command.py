@@ -68,6 +68,7 @@ def test_a_folder_that_is_served_is_refused(folder: Path):
         result = doctor(folder)
         assert result.exit_code == 1
         assert f"served by another process (pid {server.process.pid})" in result.stderr
+        assert "sift backup" in result.stderr
 
 
 def test_what_is_no_folder_of_a_server_is_left_alone(tmp_path: Path):

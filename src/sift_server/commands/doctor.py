@@ -80,7 +80,10 @@ def doctor(
                 with progress_bar("mending", bytes_to_read(folder)) as advance:
                     mended = repair(folder, found, advance)
     except DataDirectoryInUseError as error:
-        _fail(f"{error} What is being written would look damaged.")
+        _fail(
+            f"{error} What is being written would look damaged. 'sift backup' checks what it"
+            " copies, also while the folder is served."
+        )
     except _FAILURES as error:
         _fail(str(error).partition("\n")[0])
     last = mended.after if mended is not None else found

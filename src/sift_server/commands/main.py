@@ -17,6 +17,7 @@ from sift_server.api.http_server import HttpLimits, allow_more_files
 from sift_server.api.tls import TlsFiles
 from sift_server.catalog import ErrorQueueLimits
 from sift_server.commands import errors, keys
+from sift_server.commands.backup import backup, restore
 from sift_server.commands.doctor import doctor
 from sift_server.commands.stopping import StopSignals
 from sift_server.ingest import IngestLimits
@@ -45,6 +46,10 @@ app.command(
     epilog="Exit status: 0 if the folder is sound, in the end with --repair; 3 if something is"
     " wrong with it; 1 if it could not be checked; 2 for a wrong option."
 )(doctor)
+app.command(epilog="Example:  sift backup ./telemetry /backups/monday --since /backups/sunday")(
+    backup
+)
+app.command(epilog="Example:  sift restore /backups/monday ./telemetry-again")(restore)
 
 
 def main() -> None:
