@@ -1,11 +1,11 @@
-"""Feeds what reads text of others, guided by what of its code was reached: `make fuzz`.
+"""Feeds what reads bytes of others, guided by what of its code was reached: `make fuzz`.
 
 A target takes bytes and raises nothing but the errors that it promises, in a time that it promises.
 Atheris, where it is installed, mutates its inputs by coverage until the time is over; a crash or a
 slow input is written beside the corpus, and given again by naming its file.
 
 ```text
-python -m fuzz.coverage filter --seconds 600
+python -m fuzz.coverage decoder --seconds 600
 python -m fuzz.coverage yaml build/fuzz/yaml/crash-...
 ```
 """
@@ -18,15 +18,19 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Target = Callable[[bytes], None]
+    Mutator = Callable[[bytes, int, int], bytes]
 
-INPUT_BYTES_MAX = 4_096
+SHM = Path("/dev/shm")
+"""A folder in memory, if the system has one."""
+
 INPUT_MS_MAX = 2_000
 """How long an input may take, on a machine that others use too."""
 
@@ -96,15 +100,95 @@ def yaml_target() -> Target:
     return feed
 
 
-TARGETS: dict[str, tuple[Callable[[], Target], Sequence[str], Sequence[str]]] = {
-    "filter": (
+def decoder_target() -> Target:
+    """Messages and the body of a call: become what the protobuf library reads, or are refused."""
+    from fuzz.decoder import feed
+
+    return feed
+
+
+def log_target() -> Target:
+    """A folder of segments: has the records that check, and goes on; or is refused as damaged."""
+    from fuzz.log import target
+
+    folder = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None)
+    feed_log = target(Path(folder.name) / "log")
+
+    def feed(data: bytes, _keep: object = folder) -> None:
+        feed_log(data)
+
+    return feed
+
+
+def decoder_seeds() -> list[bytes]:
+    """Valid messages of all flows, the shortest alone and others a few an input."""
+    import numpy as np
+
+    from fuzz.decoder import input_of
+    from fuzz.mutation import corpus
+
+    seeds = corpus(np.random.default_rng(1))
+    extents = zip(seeds.starts.tolist(), seeds.ends.tolist(), strict=True)
+    messages = sorted({seeds.data[start:end].tobytes() for start, end in extents}, key=len)
+    alone, others = messages[:100], [each for each in messages[100:] if len(each) < 200]
+    return [
+        *(input_of([message]) for message in alone),
+        *(input_of(others[at : at + 3]) for at in range(0, len(others), 9)),
+    ]
+
+
+def decoder_mutator() -> Mutator:
+    """What changes messages field by field."""
+    import atheris
+
+    from fuzz.decoder_mutation import mutated
+
+    return lambda data, size_max, seed: mutated(data, size_max, seed, atheris.Mutate)
+
+
+def log_seeds() -> list[bytes]:
+    """A log that is whole, one that each kind of change happened to, and its segments."""
+    from fuzz.log_damage import CHANGED, KINDS, RAW, whole_log
+
+    changed = [bytes((CHANGED, kind, kind, 40, 0, 9)) for kind in range(KINDS)]
+    return [bytes((CHANGED,)), *changed, *(bytes((RAW,)) + each for each in whole_log().values())]
+
+
+def text_seeds(texts: Sequence[str]) -> Callable[[], list[bytes]]:
+    """Seeds that are text."""
+    return lambda: [text.encode() for text in texts]
+
+
+class FuzzTarget(NamedTuple):
+    """What is fed.
+
+    Attributes:
+        make: Makes it.
+        seeds: Makes what it begins with.
+        guides: The packages whose coverage guides.
+        input_bytes_max: Length of an input.
+        mutator: Makes what changes an input, if that is not the fuzzer itself.
+    """
+
+    make: Callable[[], Target]
+    seeds: Callable[[], list[bytes]]
+    guides: Sequence[str]
+    input_bytes_max: int = 4_096
+    mutator: Callable[[], Mutator] | None = None
+
+
+TARGETS = {
+    "decoder": FuzzTarget(decoder_target, decoder_seeds, ("sift_wire",), 512, decoder_mutator),
+    "log": FuzzTarget(
+        log_target, log_seeds, ("sift_server.log", "fuzz.log_format", "fuzz.log_damage"), 512
+    ),
+    "filter": FuzzTarget(
         filter_target,
-        FILTER_SEEDS,
+        text_seeds(FILTER_SEEDS),
         ("sift_server.catalog", "sift_server.cel", "celpy.celparser", "lark"),
     ),
-    "yaml": (yaml_target, YAML_SEEDS, ("sift_py.ingestion.config", "yaml")),
+    "yaml": FuzzTarget(yaml_target, text_seeds(YAML_SEEDS), ("sift_py.ingestion.config", "yaml")),
 }
-"""What makes each target, what it begins with, and the packages whose coverage guides."""
 
 
 def timed(target: Target) -> Target:
@@ -127,9 +211,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    make, seeds, guides = TARGETS[options.target]
+    fuzzed = TARGETS[options.target]
+    # Of compiled kernels nobody sees what was reached. Numbers wrap around in both.
+    os.environ["NUMBA_DISABLE_JIT"] = "1"
+    warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
     if options.files:
-        feed = timed(make())
+        feed = timed(fuzzed.make())
         for path in options.files:
             feed(path.read_bytes())
         return
@@ -137,28 +224,30 @@ def main() -> None:
         import atheris
     except ImportError:
         sys.exit("Fuzzing by coverage needs atheris, which this Python has no build of.")
-    with atheris.instrument_imports(include=list(guides)):
-        for guide in guides:
+    with atheris.instrument_imports(include=list(fuzzed.guides)):
+        for guide in fuzzed.guides:
             importlib.import_module(guide)
-        target = make()
+        target = fuzzed.make()
     folder = Path("build/fuzz") / options.target
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
+    seeds = fuzzed.seeds()
     for number, seed in enumerate(seeds):
-        (corpus / f"seed-{number}").write_text(seed, encoding="utf-8")
-    target(seeds[0].encode())  # what is imported or built at first use is no slow input
+        (corpus / f"seed-{number}").write_bytes(seed)
+    target(seeds[0])  # what is imported or built at first use is no slow input
     arguments = [
         sys.argv[0],
         str(corpus),
         f"-max_total_time={options.seconds}",
         f"-seed={options.seed}",
-        f"-max_len={INPUT_BYTES_MAX}",
+        f"-max_len={fuzzed.input_bytes_max}",
         "-timeout=20",
         "-rss_limit_mb=2048",
         f"-artifact_prefix={folder}{os.sep}",
         "-print_final_stats=1",
     ]
-    atheris.Setup(arguments, timed(target))
+    mutator = {} if fuzzed.mutator is None else {"custom_mutator": fuzzed.mutator()}
+    atheris.Setup(arguments, timed(target), **mutator)
     atheris.Fuzz()
 
 

@@ -16,24 +16,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fuzz.checks import (
+    INDEX,
+    assert_as_the_library,
+    assert_surroundings_do_not_matter,
+    assert_the_small_kernels_agree,
+    decode_all,
+    parts_of,
+)
 from fuzz.mutation import corpus, mutate
-from sift_wire.decode import _Asked, decode, decode_understood
+from sift_wire.decode import decode
 from sift_wire.frames import Frames
-from sift_wire.kernels import ROWS, gather_bytes
-from support.decoding import KnownFlow, expected_row, index_of, layout_of, rows_of
+from sift_wire.kernels import ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from sift_wire.block import RowBlock
-    from sift_wire.columns import FlowRows
-
-    Blocks = Sequence[RowBlock[KnownFlow]]
+    from fuzz.checks import Blocks
 
 BATCH_MESSAGES = 10_000
 SLICE_MESSAGES = 500
 """What is decoded at a time: a message that ends its stream makes the decoder begin anew."""
-INDEX = index_of(layout_of)
 
 
 @dataclass(slots=True)
@@ -72,18 +75,18 @@ def run(count: int, seed: int, check_every: int, *, alone: bool = False) -> Resu
     while result.n_messages < count:
         size = min(BATCH_MESSAGES, count - result.n_messages)
         mutated = mutate(seeds, rng, size)
-        _assert_surroundings_do_not_matter(mutated.frames, mutated.elsewhere)
+        assert_surroundings_do_not_matter(mutated.frames, mutated.elsewhere)
         is_compared = rng.integers(check_every) == 0
         for first in range(0, size, SLICE_MESSAGES):
             part = mutated.frames.select(first, min(first + SLICE_MESSAGES, size))
-            blocks, rejected = _decode_all(part)
+            blocks, rejected = decode_all(part)
             rows = sum(int(block.groups[:, ROWS].sum()) for block in blocks)
             assert rows + len(rejected) == len(part)
             result.n_rows += rows
             _digest(result.digest, blocks, rejected)
             if is_compared:
-                _assert_as_the_library(part, blocks, rejected)
-                _assert_the_small_kernels_agree(part, blocks)
+                assert_as_the_library(part, blocks, rejected)
+                assert_the_small_kernels_agree(part, blocks)
                 result.n_compared += len(part)
         if alone:
             for index in range(size):
@@ -93,74 +96,8 @@ def run(count: int, seed: int, check_every: int, *, alone: bool = False) -> Resu
     return result
 
 
-def _decode_all(frames: Frames) -> tuple[Blocks, list[int]]:
-    """Decode all messages, also those behind one that ends its stream."""
-    blocks: list[RowBlock[KnownFlow]] = []
-    rejected: list[int] = []
-    at = 0
-    while at < len(frames):
-        decoded = decode(frames.select(at, len(frames)), INDEX)
-        blocks += decoded.blocks
-        rejected += [at + message.index for message in decoded.rejected]
-        at += decoded.n_messages
-    return blocks, rejected
-
-
-def _assert_surroundings_do_not_matter(frames: Frames, elsewhere: Frames) -> None:
-    blocks, misfits = decode_understood(frames, _Asked(INDEX), INDEX)
-    other_blocks, other_misfits = decode_understood(elsewhere, _Asked(INDEX), INDEX)
-    assert misfits == other_misfits
-    assert list(_parts(blocks)) == list(_parts(other_blocks))
-
-
-def _assert_as_the_library(frames: Frames, blocks: Blocks, rejected: Sequence[int]) -> None:
-    messages = [frames.message(index) for index in range(len(frames))]
-    expected = [expected_row(message) for message in messages]
-    taken = {index for index, row in enumerate(expected) if row is not None}
-    disagreed = taken ^ (set(range(len(messages))) - set(rejected))
-    assert not disagreed, [messages[index].hex() for index in sorted(disagreed)]
-    rows = sorted(rows_of(blocks), key=repr)
-    expected_rows = sorted((row for row in expected if row is not None), key=repr)
-    for row, expected_one in zip(rows, expected_rows, strict=True):
-        assert row == expected_one
-
-
-def _assert_the_small_kernels_agree(frames: Frames, blocks: Blocks) -> None:
-    """Those that cut frames, and the one that gathers strings, against what Python does."""
-    messages = [frames.message(index) for index in range(len(frames))]
-    framed = Frames.from_messages(messages)
-    assert [framed.message(index) for index in range(len(framed))] == messages
-    for rows in _groups(blocks):
-        heap = np.frombuffer(rows.heap, np.uint8)
-        for words, data_type in zip(rows.words, rows.layout.data_types, strict=True):
-            if data_type.is_variable_width:
-                extents = [(word >> 32, word & 0xFFFFFFFF) for word in words.tolist()]
-                expected = b"".join(rows.heap[at : at + length] for at, length in extents)
-                out = np.empty(len(expected), np.uint8)
-                gather_bytes(heap, words, out)
-                assert out.tobytes() == expected
-
-
-def _groups(blocks: Blocks) -> Iterator[FlowRows]:
-    for block in blocks:
-        yield from map(block.rows, range(len(block)))
-
-
-def _parts(blocks: Blocks) -> Iterator[bytes]:
-    """Everything in blocks, as bytes."""
-    for block in blocks:
-        for group in range(len(block)):
-            rows = block.rows(group)
-            config = block.flow(group).ingestion_config_id
-            yield f"{config}|{rows.layout.flow_name}|{rows.run_id}".encode()
-            yield rows.timestamps_ns.tobytes()
-            yield np.where(rows.present, rows.words, 0).tobytes()
-            yield rows.present.tobytes()
-        yield block.heap
-
-
 def _digest(digest: hashlib._Hash, blocks: Blocks, rejected: Sequence[int]) -> None:
-    for part in _parts(blocks):
+    for part in parts_of(blocks):
         digest.update(part)
     digest.update(np.array(rejected, np.int64).tobytes())
 

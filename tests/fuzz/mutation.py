@@ -36,8 +36,7 @@ _TELLING = np.array(
 )  # fmt: skip
 # What goes on with text or a varint that is cut off.
 _CONTINUING = np.array([0x80, 0x81, 0x9F, 0xA0, 0xBF, 0, 1, 0x22], np.uint8)
-# Unknown fields, repeated ones, and such that end too early.
-_EXTRA_FIELDS = (
+EXTRA_FIELDS = (
     b"\x40\x07",
     b"\x49" + b"x" * 8,
     b"\x52\x02hi",
@@ -65,6 +64,8 @@ _EXTRA_FIELDS = (
     b"\x30",
     b"\x22\xff\xff\xff\xff\x0f",
 )
+"""Unknown fields, repeated ones, and such that end too early."""
+
 _NUMBERS = {
     DataType.ENUM: (0, 1, 2**32 - 1),
     DataType.INT_32: (0, -1, -(2**31), 2**31 - 1),
@@ -113,9 +114,9 @@ def corpus(rng: np.random.Generator) -> Corpus:
     lengths = [np.cumsum([0, *map(len, each)]) for each in fields]
     messages = [b"".join(each) for each in fields]
     starts, ends = _extents(messages)
-    extra_starts, extra_ends = _extents(_EXTRA_FIELDS)
+    extra_starts, extra_ends = _extents(EXTRA_FIELDS)
     return Corpus(
-        np.frombuffer(b"".join(messages) + b"".join(_EXTRA_FIELDS), np.uint8),
+        np.frombuffer(b"".join(messages) + b"".join(EXTRA_FIELDS), np.uint8),
         starts,
         ends,
         np.concatenate([start + each for start, each in zip(starts, lengths, strict=True)]),

@@ -30,7 +30,12 @@ from sift_server.log import (
     LogLimits,
 )
 from sift_server.log.files import Disk
-from sift_server.log.segment import HEADER_BYTES, record_bytes
+from sift_server.log.segment import (
+    HEADER_BYTES,
+    record_bytes,
+    segment_header,
+    segment_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -483,3 +488,26 @@ def test_kills_lose_nothing_that_was_durable(tmp_path: Path):
         assert len(numbers) >= acknowledged
         number = len(numbers)
         crash(log)
+
+
+@pytest.mark.parametrize(
+    "note", [b"", b"x", b"\xff\xfe", b"9" * 5_000, "९".encode(), b"1 2", b"-1"]
+)
+def test_a_note_that_can_not_be_read_says_nothing(tmp_path: Path, note: bytes):
+    """It says where a log was closed, and stands behind no checksum."""
+    log = FileLog.open(tmp_path)
+    append_all(log, [b"one", b"two"])
+    log.close()
+    (tmp_path / "closed").write_bytes(note)
+    log = FileLog.open(tmp_path)
+    assert payloads_of(log) == [b"one", b"two"]
+    log.close()
+
+
+def test_a_segment_at_the_end_of_all_positions_is_damaged(tmp_path: Path):
+    """No log gets there; what stands behind would have positions that no field holds."""
+    base = 2**64 - 8
+    path = tmp_path / segment_name(base)
+    path.write_bytes(segment_header(base) + b"\1\0\0\0" * 20)
+    with pytest.raises(LogCorruptionError, match="is damaged at byte 0"):
+        FileLog.open(tmp_path)

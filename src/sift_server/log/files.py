@@ -25,6 +25,7 @@ from sift_server.log.base import (
 from sift_server.log.mapped import mapped
 from sift_server.log.segment import (
     HEADER_BYTES,
+    POSITION_DIGITS,
     durable_behind,
     next_record_offset,
     read_header,
@@ -359,12 +360,12 @@ class FileLog:
 
     def _closed_position(self) -> int:
         try:
-            text = (self._folder / CLOSED_NAME).read_text(encoding="ascii", errors="replace")
+            text = (self._folder / CLOSED_NAME).read_bytes().strip()
         except FileNotFoundError:
             return 0
         # The note is written in one piece but not checked by anything: an unreadable one says
         # nothing, which is what a crash says as well.
-        return int(text) if text.strip().isdecimal() else 0
+        return int(text) if text.isdigit() and len(text) <= POSITION_DIGITS else 0
 
     def _note_closed(self) -> None:
         path = self._folder / CLOSED_NAME

@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 MAGIC = b"SIFTLOG1"
 ALIGNMENT = 8
 
+POSITION_END = 1 << 63
+"""Positions are smaller: so many bytes are never appended."""
+
+POSITION_DIGITS = 20
+"""Digits of a position in the name of a segment."""
+
 _LOOKED_AT_BYTES_MAX = 1024 * 1024 * 1024
 """Bytes that are checked, places counted twice if two records might have them, before the search
 for the next record behind a damaged one is given up."""
@@ -60,7 +66,7 @@ RECORD_OVERHEAD_BYTES = _RECORD.size
 
 def segment_name(base: int) -> str:
     """Name of the segment that begins at a position."""
-    return f"{base:020d}.log"
+    return f"{base:0{POSITION_DIGITS}d}.log"
 
 
 def segment_header(base: int) -> bytes:
@@ -75,7 +81,8 @@ def read_header(data: bytes | memoryview) -> int | None:
         return None
     base: int
     _, base, _, _ = _HEADER.unpack_from(data)
-    return base if bytes(data[:HEADER_BYTES]) == segment_header(base) else None
+    is_whole = bytes(data[:HEADER_BYTES]) == segment_header(base)
+    return base if is_whole and base < POSITION_END else None
 
 
 def record_bytes(payload_bytes: int) -> int:
