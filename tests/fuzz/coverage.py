@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 import tempfile
@@ -111,6 +112,8 @@ def log_target() -> Target:
     """A folder of segments: has the records that check, and goes on; or is refused as damaged."""
     from fuzz.log import target
 
+    # It would tell of each input.
+    logging.getLogger("sift_server.log").setLevel(logging.CRITICAL)
     folder = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None)
     feed_log = target(Path(folder.name) / "log")
 
@@ -180,7 +183,10 @@ class FuzzTarget(NamedTuple):
 TARGETS = {
     "decoder": FuzzTarget(decoder_target, decoder_seeds, ("sift_wire",), 512, decoder_mutator),
     "log": FuzzTarget(
-        log_target, log_seeds, ("sift_server.log", "fuzz.log_format", "fuzz.log_damage"), 512
+        log_target,
+        log_seeds,
+        ("sift_server.log", "sift_server.doctor.log_state", "fuzz.log_format", "fuzz.log_damage"),
+        512,
     ),
     "filter": FuzzTarget(
         filter_target,
@@ -242,7 +248,7 @@ def main() -> None:
         f"-seed={options.seed}",
         f"-max_len={fuzzed.input_bytes_max}",
         "-timeout=20",
-        "-rss_limit_mb=2048",
+        "-rss_limit_mb=4096",  # a mutator of ours lets Atheris keep some kilobytes an input
         f"-artifact_prefix={folder}{os.sep}",
         "-print_final_stats=1",
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from typing import TYPE_CHECKING
 
 from fuzz.log_damage import folder_of
 from fuzz.log_format import Contents, DamageError, contents
+from sift_server.doctor.log_state import read_log, whole_records
 from sift_server.log import FileLog, LogCorruptionError, LogLimits
 from sift_server.log.files import Disk
 
@@ -32,8 +32,6 @@ class _FastDisk(Disk):
 
 def target(folder: Path) -> Callable[[bytes], None]:
     """What feeds a log in a folder, which is emptied each time."""
-    # Each input would be told of.
-    logging.getLogger("sift_server.log").setLevel(logging.CRITICAL)
 
     def feed(data: bytes) -> None:
         files, covered = folder_of(data)
@@ -52,6 +50,7 @@ def check(folder: Path, files: Files, covered: int) -> None:
         expected = contents(files, covered)
     except DamageError:
         expected = None
+    _check_state(folder, expected, covered)
     log = _opened(folder, covered)
     assert (log is None) == (expected is None)
     if log is None or expected is None:
@@ -69,6 +68,15 @@ def check(folder: Path, files: Files, covered: int) -> None:
     assert log is not None
     _assert_has(log, grown, covered)
     log.close()
+
+
+def _check_state(folder: Path, expected: Contents | None, covered: int) -> None:
+    """Whoever only examines the folder finds the same records, and no damage where none is."""
+    state = read_log(folder, covered, lambda _: None)
+    found = [(record.position, record.payload) for record in whole_records(state)]
+    if expected is not None:
+        assert not any(segment.damaged for segment in state.needed)
+        assert set(expected.records) <= set(found)
 
 
 def _opened(folder: Path, covered: int) -> FileLog | None:

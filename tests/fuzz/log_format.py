@@ -127,9 +127,16 @@ def _records(content: bytes) -> Iterator[_Record]:
 
 
 def _durable_behind(content: bytes, offset: int) -> int:
-    """How far the log was durable, as any record says that begins at an offset or behind it."""
-    found = [_record_at(content, place) for place in range(offset, len(content), 8)]
-    return max((each.durable for each in found if each is not None), default=0)
+    """How far the log was durable, as any record says that begins at an offset or behind it.
+
+    None says so of what comes behind itself: it would not have been written yet.
+    """
+    durable = 0
+    for place in range(offset, len(content), 8):
+        found = _record_at(content, place)
+        if found is not None and found.durable <= base_in(content) + place - HEADER_BYTES:
+            durable = max(durable, found.durable)
+    return durable
 
 
 def _record_at(content: bytes, offset: int) -> _Record | None:

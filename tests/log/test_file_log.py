@@ -6,9 +6,11 @@ import errno
 import itertools
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -511,3 +513,21 @@ def test_a_segment_at_the_end_of_all_positions_is_damaged(tmp_path: Path):
     path.write_bytes(segment_header(base) + b"\1\0\0\0" * 20)
     with pytest.raises(LogCorruptionError, match="is damaged at byte 0"):
         FileLog.open(tmp_path)
+
+
+@pytest.mark.proves("restart-bounded")
+def test_bytes_that_look_like_records_do_not_hold_up_a_start(tmp_path: Path, monkeypatch):
+    """Who sent them, and then the server was killed while it wrote, would stop it for days."""
+    log = FileLog.open(tmp_path)
+    (position,) = append_all(log, [b"one"])
+    # At any place, nearly as long as the rest, and from when the log was durable beyond the damage.
+    words = [word for left in range(20_000, 0, -1) for word in (left * 15, position + 8)]
+    append_all(log, [struct.pack(f"<{len(words)}Q", *words)])
+    crash(log)
+    (segment,) = segments(tmp_path)
+    segment.write_bytes(segment.read_bytes()[:-8])
+    monkeypatch.setattr("sift_server.log.segment.LOOKED_AT_BYTES_MAX", 10_000_000)
+    begin_s = time.process_time()
+    with pytest.raises(LogCorruptionError, match="may have been acknowledged"):
+        FileLog.open(tmp_path)
+    assert time.process_time() - begin_s < 1

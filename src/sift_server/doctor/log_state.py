@@ -14,8 +14,11 @@ from sift_server.log.files import CLOSED_NAME
 from sift_server.log.mapped import mapped
 from sift_server.log.segment import (
     HEADER_BYTES,
-    durable_behind,
+    POSITION_DIGITS,
+    POSITION_END,
+    may_be_durable_beyond,
     next_record_offset,
+    read_closed,
     read_header,
     record_at,
     segment_name,
@@ -147,8 +150,9 @@ def _base(path: Path) -> int | None:
         base = read_header(data)
     if base is not None:
         return base
-    named = path.stem.isascii() and path.stem.isdecimal()
-    return int(path.stem) if named and segment_name(int(path.stem)) == path.name else None
+    digits = path.stem.encode(errors="replace")
+    named = int(digits) if digits.isdigit() and len(digits) <= POSITION_DIGITS else POSITION_END
+    return named if named < POSITION_END and segment_name(named) == path.name else None
 
 
 def _read_segment(
@@ -172,8 +176,12 @@ def _read_segment(
                 end = record.position
                 offset = HEADER_BYTES + end - base
                 continue
-            proven = max(closed, durable_behind(data, offset, base)) if is_last else 0
-            if is_last and not damaged and end >= proven:
+            if (
+                is_last
+                and not damaged
+                and end >= closed
+                and not may_be_durable_beyond(data, offset, base, end)
+            ):
                 torn_bytes = size_bytes - offset
                 break
             following = next_record_offset(data, offset, base)
@@ -184,7 +192,6 @@ def _read_segment(
 
 def _closed(folder: Path) -> int:
     try:
-        text = (folder / CLOSED_NAME).read_bytes().strip()
+        return read_closed((folder / CLOSED_NAME).read_bytes())
     except FileNotFoundError:
         return 0
-    return int(text) if text.isdigit() else 0

@@ -25,9 +25,9 @@ from sift_server.log.base import (
 from sift_server.log.mapped import mapped
 from sift_server.log.segment import (
     HEADER_BYTES,
-    POSITION_DIGITS,
-    durable_behind,
+    may_be_durable_beyond,
     next_record_offset,
+    read_closed,
     read_header,
     record_at,
     record_bytes,
@@ -343,7 +343,9 @@ class FileLog:
                 offset = HEADER_BYTES + position - base
             torn_bytes = len(data) - offset
             if torn_bytes and (
-                not is_last or position < closed or position < durable_behind(data, offset, base)
+                not is_last
+                or position < closed
+                or may_be_durable_beyond(data, offset, base, position)
             ):
                 raise _damaged(path, data, offset, base)
         if torn_bytes:
@@ -360,12 +362,9 @@ class FileLog:
 
     def _closed_position(self) -> int:
         try:
-            text = (self._folder / CLOSED_NAME).read_bytes().strip()
+            return read_closed((self._folder / CLOSED_NAME).read_bytes())
         except FileNotFoundError:
             return 0
-        # The note is written in one piece but not checked by anything: an unreadable one says
-        # nothing, which is what a crash says as well.
-        return int(text) if text.isdigit() and len(text) <= POSITION_DIGITS else 0
 
     def _note_closed(self) -> None:
         path = self._folder / CLOSED_NAME

@@ -52,9 +52,9 @@ POSITION_END = 1 << 63
 POSITION_DIGITS = 20
 """Digits of a position in the name of a segment."""
 
-_LOOKED_AT_BYTES_MAX = 1024 * 1024 * 1024
+LOOKED_AT_BYTES_MAX = 1024 * 1024 * 1024
 """Bytes that are checked, places counted twice if two records might have them, before the search
-for the next record behind a damaged one is given up."""
+for a record behind a damaged one is given up."""
 
 _HEADER = struct.Struct("<8sQII")
 _RECORD = struct.Struct("<IIQ")
@@ -83,6 +83,16 @@ def read_header(data: bytes | memoryview) -> int | None:
     _, base, _, _ = _HEADER.unpack_from(data)
     is_whole = bytes(data[:HEADER_BYTES]) == segment_header(base)
     return base if is_whole and base < POSITION_END else None
+
+
+def read_closed(note: bytes) -> int:
+    """Position that the note of an orderly end says, or 0 if it can't be read.
+
+    It is written in one piece but not checked by anything: an unreadable one says nothing, which is
+    what a crash says as well.
+    """
+    digits = note.strip()
+    return int(digits) if digits.isdigit() and len(digits) <= POSITION_DIGITS else 0
 
 
 def record_bytes(payload_bytes: int) -> int:
@@ -132,33 +142,38 @@ def record_at(data: memoryview, offset: int, base: int) -> ScannedRecord | None:
     return ScannedRecord(start, end, position, durable)
 
 
-def durable_behind(data: memoryview, offset: int, base: int) -> int:
-    """The largest `durable` that any record from an offset on carries; 0 if none is there.
+def may_be_durable_beyond(data: memoryview, offset: int, base: int, position: int) -> bool:
+    """Whether a record from an offset on says that the log was durable beyond a position.
 
     Looks at every place where a record could begin, since the damage at `offset` may have hit the
-    length that would lead to the next one.
+    length that would lead to the next one. There may be very many places that look like one, if
+    somebody sent such bytes: if that is too much to be found out, it may be so.
     """
-    best = 0
-    for place, durable in _plausible_records(data, offset, base):
-        if durable > best:
-            found = record_at(data, place, base)
-            if found is not None:
-                best = found.durable
-    return best
+    place, is_all = _find_record(data, offset, base, position + 1)
+    return place is not None or not is_all
 
 
 def next_record_offset(data: memoryview, offset: int, base: int) -> int:
-    """Where the first record begins that checks, from an offset on; the end if none does."""
+    """Where the first record begins that checks, from an offset on; the end if none is found."""
+    # The log was durable up to a segment's base when the segment began.
+    place, _ = _find_record(data, offset, base, base)
+    return len(data) if place is None else place
+
+
+def _find_record(
+    data: memoryview, offset: int, base: int, durable_min: int
+) -> tuple[int | None, bool]:
+    """Where the first record begins that says so much, if one does; whether all were looked at."""
     looked_at_bytes = 0
     for place, durable in _plausible_records(data, offset, base):
-        # The log was durable up to a segment's base when the segment began.
-        if durable >= base:
-            if record_at(data, place, base) is not None:
-                return place
-            looked_at_bytes += min(int.from_bytes(data[place : place + 4], "little"), len(data))
-            if looked_at_bytes > _LOOKED_AT_BYTES_MAX:
-                break
-    return len(data)
+        if durable < durable_min:
+            continue
+        if record_at(data, place, base) is not None:
+            return place, True
+        looked_at_bytes += min(int.from_bytes(data[place : place + 4], "little"), len(data))
+        if looked_at_bytes > LOOKED_AT_BYTES_MAX:
+            return None, False
+    return None, True
 
 
 def _plausible_records(data: memoryview, offset: int, base: int) -> Iterator[tuple[int, int]]:
@@ -172,7 +187,7 @@ def _plausible_records(data: memoryview, offset: int, base: int) -> Iterator[tup
     durables = words[1:]
     lengths = words[:-1] & np.uint64(0xFFFF_FFFF)
     plausible = (
-        (durables <= places + np.uint64(base))
+        (durables <= places - np.uint64(HEADER_BYTES) + np.uint64(base))
         & (lengths > 0)
         & (lengths <= np.uint64(len(data)) - places)
     )
