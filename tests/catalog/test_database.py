@@ -15,9 +15,12 @@ from sqlalchemy.schema import CreateTable
 
 from sift_server.catalog import (
     CHANNEL_FIELDS,
+    AnnotationType,
     Attributes,
+    Calculated,
     Catalog,
     CatalogSchemaError,
+    JsonRule,
     ListRequest,
     RejectedEntry,
     RunDraft,
@@ -45,15 +48,25 @@ def test_everything_is_there_after_reopening(tmp_path):
             flow.layout.data_types,
             *[
                 part.list(ListRequest()).items
-                for part in (catalog.assets, catalog.channels, catalog.runs, catalog.error_queue)
+                for part in (
+                    catalog.assets,
+                    catalog.channels,
+                    catalog.runs,
+                    catalog.error_queue,
+                    catalog.tags,
+                )
             ],
             catalog.rules.view_json(config.asset_id),
+            catalog.rules.live(),
+            catalog.rules.changes,
+            catalog.users.owner(),
         )
 
     with open_catalog(tmp_path) as catalog:
         config = catalog.ingestion_configs.create("asset", "key", [flow_of("f", "x", "y")])
         catalog.runs.create(RunDraft("run", attributes=Attributes(("t",), (("k", 1.0),))))
-        catalog.rules.update_json(config.asset_id, '[{"name":"r"}]')
+        rule = JsonRule("r", "", Calculated("x > 5"), AnnotationType.PHASE, ("t", "u"), "ellen")
+        catalog.rules.replace_json(config.asset_id, '[{"name":"r"}]', [rule])
         catalog.error_queue.add([RejectedEntry(1, 0, "why", b"\0", "c", "f", 5)])
         before = everything(catalog)
     with open_catalog(tmp_path) as catalog:

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import inspect, text
 
-from sift_server.catalog import CatalogSchemaError, ListRequest, migrations, tables
+from sift_server.catalog import (
+    AnnotationType,
+    CatalogSchemaError,
+    ListRequest,
+    migrations,
+    tables,
+)
 from sift_server.catalog.database import Database
+from sift_server.rules.registration import RuleRegistration
 from support.catalogs import JANUARY_NS, flow_of, open_catalog
 
-VERSION_1 = Path(__file__).with_name("version_1.sql")
-"""A catalog as the first version wrote it, with rows in every table."""
+FOLDER = Path(__file__).parent
+
+
+def written_by(version: int, folder: Path) -> Path:
+    """The path of a catalog as a version wrote it, with rows in the tables."""
+    path = folder / "catalog.sqlite"
+    script = (FOLDER / f"version_{version}.sql").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    return path
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """The path of a catalog of version 1."""
-    path = tmp_path / "catalog.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(VERSION_1.read_text(encoding="utf-8"))
-    return path
+    return written_by(1, tmp_path)
 
 
 def structure(path: Path) -> dict[str, object]:
@@ -34,12 +48,18 @@ def structure(path: Path) -> dict[str, object]:
             name: (
                 [{**column, "type": str(column["type"])} for column in inspector.get_columns(name)],
                 inspector.get_pk_constraint(name),
-                sorted(inspector.get_indexes(name), key=str),
+                sorted(map(index_of, inspector.get_indexes(name))),
                 sorted(inspector.get_unique_constraints(name), key=str),
                 sorted(inspector.get_foreign_keys(name), key=str),
             )
             for name in inspector.get_table_names()
         }
+
+
+def index_of(found: dict[str, Any]) -> tuple[str, ...]:
+    """An index, with the condition of a partial one as text."""
+    conditions = [f"{key}: {value}" for key, value in found["dialect_options"].items()]
+    return found["name"], str(found["column_names"]), str(found["unique"]), *sorted(conditions)
 
 
 def dump(path: Path) -> list[str]:
@@ -80,6 +100,33 @@ def test_everything_of_version_1_is_there(old):
         assert (totals.kept_messages, totals.kept_bytes) == (3, sum(one.size_bytes for one in kept))
 
 
+def test_rules_in_json_of_version_3_are_rules(tmp_path):
+    """As if they were declared now; what was no rule of today is kept as far as it can be read."""
+    with open_catalog(written_by(3, tmp_path).parent) as catalog:
+        (rover,) = catalog.assets.list(ListRequest("name == 'rover'")).items
+        fast, driving = catalog.rules.live()
+        assert (fast.name, fast.description) == ("too fast", "Faster than allowed.")
+        assert (fast.asset_ids, fast.expression) == ((rover.asset_id,), "$1 > 5")
+        assert (fast.references, fast.action.tags) == ({"$1": "wheel.speed"}, ("speed", "red"))
+        assert fast.action.annotation_type is AnnotationType.REVIEW
+        assert catalog.users.get(fast.action.assigned_to_user_id).name == "ellen@nostromo"
+        assert (driving.expression, driving.references) == ('state == "driving"', {})
+        assert driving.action.annotation_type is AnnotationType.PHASE
+        rules = catalog.rules.list(ListRequest(order_by="name")).items
+        assert [rule.content.name for rule in rules] == [
+            "driving", "odd", "said nothing", "too fast",
+        ]  # fmt: skip
+        assert {tag.name for tag in catalog.tags.list(ListRequest()).items} == {
+            "field", "red", "night", "speed",
+        }  # fmt: skip
+        assert catalog.users.owner().is_owner
+        text = catalog.rules.view_json(rover.asset_id)
+        kept = json.dumps(json.loads(text)[:2])
+        result = RuleRegistration(catalog).update_json(rover.asset_id, kept)
+        assert (result.created_count, result.updated_count, result.deleted_count) == (0, 0, 2)
+        assert catalog.rules.live() == [fast, driving]
+
+
 def test_a_migrated_catalog_is_written_to_like_a_new_one(old):
     """Rows go on behind those that were there."""
     with open_catalog(old.parent) as catalog:
@@ -88,8 +135,10 @@ def test_a_migrated_catalog_is_written_to_like_a_new_one(old):
         assert (new.config.name, new.asset_id) == ("torque", "id-2")
 
 
-def test_a_migrated_database_is_made_as_a_new_one(old, tmp_path):
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_migrated_database_is_made_as_a_new_one(tmp_path, version):
     """The same tables, columns, defaults, keys and indexes."""
+    old = written_by(version, tmp_path)
     assert structure(old) == structure(tmp_path / "new.sqlite")
 
 

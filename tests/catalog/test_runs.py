@@ -106,13 +106,13 @@ def test_stopping_ends_a_run_now(catalog, clock):
         (RunDraft("run", attributes=Attributes((), (("", 1.0),))), "empty key"),
         (RunDraft("run", attributes=Attributes((), (("a", 1.0), ("a", "x")))), "'a' twice"),
         (RunDraft("run", attributes=Attributes((), (("a", float("nan")),))), "not a number"),
-        (RunDraft("run", attributes=Attributes(("t",) * (TAGS_MAX + 1))), "limits"),
+        (RunDraft("run", attributes=Attributes(("t",) * (TAGS_MAX + 1))), "limit is 1,000"),
         (
             RunDraft(
                 "run",
                 attributes=Attributes((), tuple((f"{n}", True) for n in range(METADATA_MAX + 1))),
             ),
-            "limits",
+            "limit is 1,000",
         ),
     ],
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from sift_server.catalog.api_keys import ApiKey, ApiKeys, Scope
 from sift_server.catalog.assets import Asset, Assets
 from sift_server.catalog.attributes import Attributes, MetadataValue
+from sift_server.catalog.changes import RuleChanges
 from sift_server.catalog.channels import (
     CHANNEL_FIELDS,
     COMPONENT_CHANNEL_FIELDS,
@@ -29,9 +30,26 @@ from sift_server.catalog.error_room import ErrorQueueLimits, ErrorQueueTotals
 from sift_server.catalog.flows import ConfiguredFlow, FlowConfig
 from sift_server.catalog.ids import IdSource
 from sift_server.catalog.ingestion_configs import IngestionConfig, IngestionConfigs
+from sift_server.catalog.json_rules import RULES_PER_ASSET_MAX, JsonRule
 from sift_server.catalog.paging import ListRequest, Page
-from sift_server.catalog.rules import Rules, RulesUpdate
+from sift_server.catalog.rule_conditions import AnnotationAction, RuleCondition
+from sift_server.catalog.rule_content import (
+    Action,
+    ActionKind,
+    AnnotationType,
+    Calculated,
+    ChannelName,
+    Comparator,
+    Comparison,
+    Condition,
+    RuleContent,
+)
+from sift_server.catalog.rule_ids import AskedIds
+from sift_server.catalog.rule_rows import Rule, RuleVersion
+from sift_server.catalog.rules import PutRules, RuleDraft, Rules, RulesUpdate
 from sift_server.catalog.runs import Run, RunDraft, Runs
+from sift_server.catalog.tags import Tag, Tags, TagUse
+from sift_server.catalog.users import User, Users
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,18 +58,29 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANNEL_FIELDS",
     "COMPONENT_CHANNEL_FIELDS",
+    "RULES_PER_ASSET_MAX",
+    "Action",
+    "ActionKind",
+    "AnnotationAction",
+    "AnnotationType",
     "ApiKey",
     "ApiKeys",
+    "AskedIds",
     "Asset",
     "AssetErrors",
     "Assets",
     "Attributes",
     "BitFieldElement",
+    "Calculated",
     "Catalog",
     "CatalogSchemaError",
     "Channel",
     "ChannelConfig",
+    "ChannelName",
     "Channels",
+    "Comparator",
+    "Comparison",
+    "Condition",
     "ConfiguredFlow",
     "EnumType",
     "ErrorCount",
@@ -62,16 +91,28 @@ __all__ = [
     "FlowConfig",
     "IngestionConfig",
     "IngestionConfigs",
+    "JsonRule",
     "ListRequest",
     "MetadataValue",
     "Page",
+    "PutRules",
     "RejectedEntry",
+    "Rule",
+    "RuleCondition",
+    "RuleContent",
+    "RuleDraft",
+    "RuleVersion",
     "Rules",
     "RulesUpdate",
     "Run",
     "RunDraft",
     "Runs",
     "Scope",
+    "Tag",
+    "TagUse",
+    "Tags",
+    "User",
+    "Users",
 ]
 
 
@@ -91,7 +132,9 @@ class Catalog:
         ingestion_configs: The ingestion configs and their flows.
         channels: The channels.
         runs: The runs.
-        rules: The rules of each asset.
+        rules: The rules, and their JSON form.
+        tags: The tags.
+        users: The users.
         error_queue: Messages that could not be taken.
         api_keys: The keys that callers may have.
         now_ns: Its clock, nanoseconds since 1970 in UTC.
@@ -107,12 +150,14 @@ class Catalog:
         """Take the database, the clock, the source of ids, and what the error queue may hold."""
         self._database = database
         self.now_ns = now_ns
-        context = Context(database, now_ns, new_id or IdSource())
+        context = Context(database, now_ns, new_id or IdSource(), RuleChanges(database))
         self.assets = Assets(context)
         self.ingestion_configs = IngestionConfigs(context)
         self.channels = Channels(context)
         self.runs = Runs(context)
         self.rules = Rules(context)
+        self.tags = Tags(context)
+        self.users = Users(context)
         self.error_queue = ErrorQueue(context, error_limits)
         self.api_keys = ApiKeys(context)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 
 from sift_server.catalog import tables
 from sift_server.catalog.attributes import Attributes, AttributeTables
+from sift_server.catalog.chunks import chunks
 from sift_server.catalog.fields import (
     ALWAYS_EMPTY,
     Field,
@@ -21,7 +22,7 @@ from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -83,6 +84,23 @@ class Assets:
         with self._context.database.read() as connection:
             return _get(connection, asset_id)
 
+    def ids_of(self, ids_or_names: Iterable[str]) -> dict[str, str]:
+        """Return the ids of assets by what each is called: its id, or else its name."""
+        wanted = sorted(set(ids_or_names))
+        by_name: dict[str, str] = {}
+        by_id: dict[str, str] = {}
+        with self._context.database.read() as connection:
+            for some in chunks(wanted):
+                rows = connection.execute(
+                    select(_columns.asset_id, _columns.name).where(
+                        or_(_columns.asset_id.in_(some), _columns.name.in_(some))
+                    )
+                )
+                for row in rows:
+                    by_name[row.name] = by_id[row.asset_id] = row.asset_id
+        found = {**by_name, **by_id}
+        return {one: found[one] for one in wanted if one in found}
+
     def list(self, request: ListRequest) -> Page[Asset]:
         """Return a page of the assets; the newest first, if not asked otherwise.
 
@@ -101,13 +119,16 @@ class Assets:
             InvalidArgumentError: The attributes can't be stored.
         """
         with self._context.database.write() as connection:
-            asset = change(_get(connection, asset_id))
+            before = _get(connection, asset_id)
+            asset = change(before)
             connection.execute(
                 update(tables.assets)
                 .where(_columns.asset_id == asset_id)
                 .values(archived_ns=asset.archived_ns, modified_ns=self._context.now_ns())
             )
-            _attributes.write(connection, asset_id, asset.attributes)
+            _attributes.write(connection, self._context, asset_id, asset.attributes)
+            if asset.attributes.tags != before.attributes.tags:
+                self._context.rule_changes.count(connection)
             return _get(connection, asset_id)
 
 

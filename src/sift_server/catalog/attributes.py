@@ -1,4 +1,4 @@
-"""What people hang on assets and runs: tags, in their order, and metadata by key."""
+"""What people hang on assets, runs and so on: tags, in their order, and metadata by key."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 
+from sift_server.catalog.tags import find_or_create
 from sift_server.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -15,18 +16,20 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row, Table
 
+    from sift_server.catalog.context import Context
+
 TAGS_MAX = 1_000
-"""How many tags an asset or run may have."""
+"""How many tags a resource may have."""
 
 METADATA_MAX = 1_000
-"""How many metadata entries an asset or run may have."""
+"""How many metadata entries a resource may have."""
 
 MetadataValue = str | float | bool
 
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """Tags and metadata of one asset or run.
+    """Tags and metadata of one resource.
 
     Attributes:
         tags: Names, each once.
@@ -43,13 +46,15 @@ NO_ATTRIBUTES = Attributes()
 class AttributeTables:
     """The tables that hold the attributes of one kind of resource."""
 
-    def __init__(self, resource: str, tags: Table, metadata: Table) -> None:
-        """Take the tables, and what messages call the resource."""
+    def __init__(self, resource: str, tags: Table | None, metadata: Table) -> None:
+        """Take the tables, None for no tags, and what messages call the resource."""
         self._resource = resource
         self._tags = tags
         self._metadata = metadata
 
-    def write(self, connection: Connection, owner_id: str, attributes: Attributes) -> None:
+    def write(
+        self, connection: Connection, context: Context, owner_id: str, attributes: Attributes
+    ) -> None:
         """Replace the attributes of a resource.
 
         Raises:
@@ -57,16 +62,11 @@ class AttributeTables:
                 there are too many.
         """
         self._check(attributes)
-        for table in (self._tags, self._metadata):
-            connection.execute(delete(table).where(table.c.owner_id == owner_id))
-        tags = [
-            {"owner_id": owner_id, "position": position, "name": name}
-            for position, name in enumerate(dict.fromkeys(attributes.tags))
-        ]
-        if tags:
-            connection.execute(insert(self._tags), tags)
+        self._write_tags(connection, context, owner_id, attributes.tags)
+        of_owner = self._metadata.c.owner_id == owner_id
+        connection.execute(delete(self._metadata).where(of_owner))
         metadata = [
-            {"owner_id": owner_id, "position": position, "key": key, **_columns(value)}
+            {"owner_id": owner_id, "position": position, "key": key, **metadata_columns(value)}
             for position, (key, value) in enumerate(attributes.metadata)
         ]
         if metadata:
@@ -78,8 +78,9 @@ class AttributeTables:
         metadata: dict[str, list[tuple[str, MetadataValue]]] = {
             owner_id: [] for owner_id in owner_ids
         }
-        for row in self._rows(connection, self._tags, owner_ids):
-            tags[row.owner_id].append(row.name)
+        if self._tags is not None:
+            for row in self._rows(connection, self._tags, owner_ids):
+                tags[row.owner_id].append(row.name)
         for row in self._rows(connection, self._metadata, owner_ids):
             metadata[row.owner_id].append((row.key, _value(row)))
         return {
@@ -87,38 +88,65 @@ class AttributeTables:
             for owner_id in owner_ids
         }
 
+    def _write_tags(
+        self, connection: Connection, context: Context, owner_id: str, names: Sequence[str]
+    ) -> None:
+        if self._tags is None:
+            return
+        connection.execute(delete(self._tags).where(self._tags.c.owner_id == owner_id))
+        if names:
+            find_or_create(connection, context, names)
+            rows = [
+                {"owner_id": owner_id, "position": position, "name": name}
+                for position, name in enumerate(dict.fromkeys(names))
+            ]
+            connection.execute(insert(self._tags), rows)
+
     @staticmethod
     def _rows(connection: Connection, table: Table, owner_ids: Sequence[str]) -> Sequence[Row[Any]]:
         query = select(table).where(table.c.owner_id.in_(owner_ids))
         return connection.execute(query.order_by(table.c.owner_id, table.c.position)).all()
 
     def _check(self, attributes: Attributes) -> None:
-        if len(attributes.tags) > TAGS_MAX or len(attributes.metadata) > METADATA_MAX:
+        if len(attributes.tags) > TAGS_MAX:
             raise InvalidArgumentError(
-                f"{self._resource} has {len(attributes.tags):,} tags and"
-                f" {len(attributes.metadata):,} metadata entries; the limits are {TAGS_MAX:,} and"
-                f" {METADATA_MAX:,}"
+                f"{self._resource} has {len(attributes.tags):,} tags; the limit is {TAGS_MAX:,}"
             )
         if not all(attributes.tags):
             raise InvalidArgumentError(f"{self._resource} has an empty tag; give it a name")
-        seen = set()
-        for key, value in attributes.metadata:
-            if not key:
-                raise InvalidArgumentError(
-                    f"{self._resource} has metadata {value!r} with an empty key; name the key"
-                )
-            if key in seen:
-                raise InvalidArgumentError(
-                    f"{self._resource} has the metadata key {key!r} twice; a key has one value"
-                )
-            if isinstance(value, float) and math.isnan(value):
-                raise InvalidArgumentError(
-                    f"{self._resource} has metadata {key!r} that is not a number; leave it out"
-                )
-            seen.add(key)
+        check_metadata(self._resource, attributes.metadata)
 
 
-def _columns(value: MetadataValue) -> dict[str, MetadataValue | None]:
+def check_metadata(resource: str, metadata: Sequence[tuple[str, MetadataValue]]) -> None:
+    """Check that metadata can be stored.
+
+    Raises:
+        InvalidArgumentError: A key is empty, or there twice, a number is NaN, or there are too
+            many; `resource` says of what.
+    """
+    if len(metadata) > METADATA_MAX:
+        raise InvalidArgumentError(
+            f"{resource} has {len(metadata):,} metadata entries; the limit is {METADATA_MAX:,}"
+        )
+    seen = set()
+    for key, value in metadata:
+        if not key:
+            raise InvalidArgumentError(
+                f"{resource} has metadata {value!r} with an empty key; name the key"
+            )
+        if key in seen:
+            raise InvalidArgumentError(
+                f"{resource} has the metadata key {key!r} twice; a key has one value"
+            )
+        if isinstance(value, float) and math.isnan(value):
+            raise InvalidArgumentError(
+                f"{resource} has metadata {key!r} that is not a number; leave it out"
+            )
+        seen.add(key)
+
+
+def metadata_columns(value: MetadataValue) -> dict[str, MetadataValue | None]:
+    """A value as the columns of its row."""
     columns: dict[str, MetadataValue | None] = {
         "string_value": None,
         "number_value": None,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, insert, literal, select, update
 
 from sift_server.catalog import tables
+from sift_server.catalog.chunks import chunks
 from sift_server.catalog.fields import ALWAYS_EMPTY, Field, Filterable, Kind
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.errors import NotFoundError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from sift_server.catalog.context import Context
 
 CHANNELS_PAGE_SIZE_MAX = 10_000
-
-_NAMES_PER_QUERY = 500
 
 _columns = tables.channels.c
 
@@ -142,6 +141,18 @@ class Channels:
             )
         return _channel(row)
 
+    def named(self, asset_id: str, names: Iterable[str]) -> dict[str, Channel]:
+        """Return the channels of an asset by fully qualified name, as far as there are such.
+
+        Of several channels of one name, which differ in type, it is the one described last.
+        """
+        with self._context.database.read() as connection:
+            rows = sorted(
+                _rows_named(connection, asset_id, sorted(set(names))),
+                key=lambda row: (row.modified_ns, row.sequence),
+            )
+        return {row.name: _channel(row) for row in rows}
+
     def list(self, request: ListRequest, fields: Filterable = CHANNEL_FIELDS) -> Page[Channel]:
         """Return a page of the channels; in the order of their creation, if not asked otherwise.
 
@@ -165,7 +176,8 @@ def find_or_create(
 ) -> dict[tuple[str, DataType], str]:
     """Return the ids of channels by fully qualified name and type, within a transaction.
 
-    Channels that are missing are created, those that are described differently are updated.
+    Channels that are missing are created, those that are described differently are updated; rules
+    may mean something else then, so either is counted as a change.
     """
     wanted = {(config.fqn, config.data_type): config for config in configs}
     now_ns = context.now_ns()
@@ -202,15 +214,17 @@ def find_or_create(
         ]
         connection.execute(insert(tables.channels), created)
         channel_ids.update(created_ids)
+    if changed or wanted:
+        context.rule_changes.count(connection)
     return channel_ids
 
 
 def _rows_named(connection: Connection, asset_id: str, names: Sequence[str]) -> Iterator[Row[Any]]:
-    for start in range(0, len(names), _NAMES_PER_QUERY):
+    for some in chunks(names):
         yield from connection.execute(
             select(tables.channels)
             .where(_columns.asset_id == asset_id)
-            .where(_columns.name.in_(names[start : start + _NAMES_PER_QUERY]))
+            .where(_columns.name.in_(some))
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sift_server.catalog.changes import RuleChanges
     from sift_server.catalog.database import Database
 
 
@@ -19,8 +20,10 @@ class Context:
         database: Where the tables are.
         now_ns: Nanoseconds since 1970-01-01T00:00:00Z.
         new_id: Makes an id that no other resource has.
+        rule_changes: Told of whatever may change what rules make of data.
     """
 
     database: Database
     now_ns: Callable[[], int]
     new_id: Callable[[], str]
+    rule_changes: RuleChanges

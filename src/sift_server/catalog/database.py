@@ -24,7 +24,7 @@ from sift_server.catalog.migrations import STEPS, migrate
 from sift_server.errors import DiskFullError, ResourceExhaustedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, Engine
 
@@ -74,6 +74,7 @@ class Database:
         # SQLite has one writer at a time. Threads that queue here take turns as soon as they can;
         # in SQLite they would sleep and look again.
         self._writing = threading.Lock()
+        self._after_commit: list[Callable[[], None]] = []
 
     @classmethod
     def open(cls, address: str | Path, *, upgrades: bool = True) -> Database:
@@ -159,6 +160,8 @@ class Database:
                 yield connection
                 faults.reach("catalog.commit")
             faults.reach("catalog.committed")
+            for call in self._after_commit:
+                call()
         except OperationalError as error:
             if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                 raise DiskFullError(
@@ -166,7 +169,15 @@ class Database:
                 ) from None
             raise
         finally:
+            self._after_commit.clear()
             self._writing.release()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call something when the transaction is on disk; within the block of `write` only.
+
+        Nobody writes meanwhile. If nothing comes to disk, nothing is called.
+        """
+        self._after_commit.append(call)
 
     def close(self) -> None:
         """Close all connections."""

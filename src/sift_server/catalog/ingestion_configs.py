@@ -9,6 +9,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from sift_server.catalog import assets, channels, tables
+from sift_server.catalog.chunks import chunks
 from sift_server.catalog.fields import Field, Filterable, Kind
 from sift_server.catalog.flows import (
     ConfiguredFlow,
@@ -41,8 +42,6 @@ gRPC clients refuse answers of more than 4 MiB if they are not told otherwise.
 """
 
 _FLOWS_NAMED_MAX = 5
-_FLOWS_PER_QUERY = 500
-
 _configs = tables.ingestion_configs.c
 _flows = tables.flows.c
 
@@ -254,11 +253,11 @@ def _check_new(
     wanted = {flow.name: flow for flow in flows}
     names = list(wanted)
     same = None
-    for start in range(0, len(names), _FLOWS_PER_QUERY):
+    for some in chunks(names):
         for row in connection.execute(
             select(_flows.name, _flows.channels_json)
             .where(_flows.ingestion_config_id == config.ingestion_config_id)
-            .where(_flows.name.in_(names[start : start + _FLOWS_PER_QUERY]))
+            .where(_flows.name.in_(some))
         ):
             existing = from_document(row.name, row.channels_json)
             differs = difference(existing, wanted[row.name])

@@ -25,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
+from sift_server.catalog.migration_4 import make_rules
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -102,7 +104,7 @@ def _keep_api_keys(connection: Connection) -> None:
     ).create(connection)
 
 
-STEPS: tuple[Step, ...] = (_name_what_was_rejected, _keep_api_keys)
+STEPS: tuple[Step, ...] = (_name_what_was_rejected, _keep_api_keys, make_rules)
 """The first leads from version 1 to 2, and so on."""
 
 

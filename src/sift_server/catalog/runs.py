@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sift_server.catalog import tables
 from sift_server.catalog.attributes import NO_ATTRIBUTES, Attributes, AttributeTables
+from sift_server.catalog.chunks import chunks
 from sift_server.catalog.fields import (
     ALWAYS_EMPTY,
     ALWAYS_ZERO,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from sift_server.catalog.context import Context
-
-_RUNS_PER_QUERY = 500
 
 _columns = tables.runs.c
 _attributes = AttributeTables("a run", tables.run_tags, tables.run_metadata)
@@ -127,7 +126,7 @@ class Runs:
                 connection.execute(insert(tables.runs).values(values))
             except IntegrityError:
                 raise _key_taken(draft) from None
-            _attributes.write(connection, run_id, draft.attributes)
+            _attributes.write(connection, self._context, run_id, draft.attributes)
             return _get(connection, run_id)
 
     def get(self, run_id: str) -> Run:
@@ -144,11 +143,9 @@ class Runs:
         wanted = sorted(set(run_ids))
         names: dict[str, str] = {}
         with self._context.database.read() as connection:
-            for start in range(0, len(wanted), _RUNS_PER_QUERY):
+            for some in chunks(wanted):
                 rows = connection.execute(
-                    select(_columns.run_id, _columns.name).where(
-                        _columns.run_id.in_(wanted[start : start + _RUNS_PER_QUERY])
-                    )
+                    select(_columns.run_id, _columns.name).where(_columns.run_id.in_(some))
                 )
                 names.update((row.run_id, row.name) for row in rows)
         return names
@@ -210,7 +207,7 @@ class Runs:
                 )
             except IntegrityError:
                 raise _key_taken(draft) from None
-            _attributes.write(connection, run_id, draft.attributes)
+            _attributes.write(connection, self._context, run_id, draft.attributes)
         return _get(connection, run_id)
 
 

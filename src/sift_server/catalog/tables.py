@@ -22,9 +22,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the tables below. Raised with every change to them; `migrations` has the way there."""
 
 metadata = MetaData()
@@ -61,6 +62,28 @@ def _metadata_of(resource: str) -> Table:
 
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+users = Table(
+    "users",
+    metadata,
+    _sequence(),
+    Column("user_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    # Of one: who owns the folder.
+    Column("is_owner", Boolean, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+# Every name that something was tagged with, or was to be.
+tags = Table(
+    "tags",
+    metadata,
+    _sequence(),
+    Column("tag_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_by_user_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+)
 
 assets = Table(
     "assets",
@@ -149,12 +172,166 @@ runs = Table(
 run_tags = _tags_of("run")
 run_metadata = _metadata_of("run")
 
+rules = Table(
+    "rules",
+    metadata,
+    _sequence(),
+    Column("rule_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("client_key", Text, unique=True),
+    Column("is_enabled", Boolean, nullable=False),
+    Column("is_live", Boolean, nullable=False),
+    Column("is_external", Boolean, nullable=False),
+    # The asset of whose JSON rules it is one.
+    Column("json_asset_id", ForeignKey("assets.asset_id")),
+    Column("current_version_id", Text, nullable=False),
+    Column("created_by_user_id", Text, nullable=False),
+    Column("modified_by_user_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("archived_ns", BigInteger),
+    Column("deleted_ns", BigInteger),
+    Index("rules_by_creation", "created_ns", "sequence"),
+    Index("rules_by_json_asset", "json_asset_id", "name"),
+)
+rule_metadata = _metadata_of("rule")
+
+rule_assets = Table(
+    "rule_assets",
+    metadata,
+    Column("rule_id", ForeignKey("rules.rule_id"), nullable=False),
+    Column("asset_id", ForeignKey("assets.asset_id"), nullable=False),
+    PrimaryKeyConstraint("rule_id", "asset_id"),
+    Index("rule_assets_by_asset", "asset_id"),
+)
+
+# It is about every asset with such a tag.
+rule_asset_tags = Table(
+    "rule_asset_tags",
+    metadata,
+    Column("rule_id", ForeignKey("rules.rule_id"), nullable=False),
+    Column("tag_id", ForeignKey("tags.tag_id"), nullable=False),
+    PrimaryKeyConstraint("rule_id", "tag_id"),
+)
+
+rule_versions = Table(
+    "rule_versions",
+    metadata,
+    _sequence(),
+    Column("rule_version_id", Text, nullable=False, unique=True),
+    Column("rule_id", ForeignKey("rules.rule_id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("change_message", Text, nullable=False),
+    Column("content_json", Text, nullable=False),
+    # The position of the log behind which live evaluation of it begins.
+    Column("live_from_position", BigInteger, nullable=False),
+    Column("created_by_user_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("rule_id", "number"),
+)
+
+rule_conditions = Table(
+    "rule_conditions",
+    metadata,
+    Column("condition_version_id", Text, primary_key=True),
+    Column("condition_id", Text, nullable=False),
+    Column("rule_id", ForeignKey("rules.rule_id"), nullable=False),
+    Column("rule_version_id", ForeignKey("rule_versions.rule_version_id"), nullable=False),
+)
+
+# Grows with whatever may change which rules are evaluated, or what they mean. One row, or none yet.
+rule_changes = Table(
+    "rule_changes",
+    metadata,
+    Column("only_row", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+)
+
 json_rules = Table(
     "json_rules",
     metadata,
     Column("asset_id", ForeignKey("assets.asset_id"), primary_key=True),
     Column("rules_json", Text, nullable=False),
     Column("modified_ns", BigInteger, nullable=False),
+)
+
+# Not `annotations`, which is what the module imports from `__future__`.
+annotations_table = Table(
+    "annotations",
+    metadata,
+    _sequence(),
+    Column("annotation_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    # Of a pending one: as far as it is known.
+    Column("end_ns", BigInteger, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("run_id", Text),
+    Column("state", Integer),
+    Column("annotation_type", Integer, nullable=False),
+    Column("assigned_to_user_id", Text, nullable=False),
+    Column("legend_config", Text),
+    Column("linked_channels_json", Text, nullable=False),
+    # What made it, if a rule did: a condition, on an asset.
+    Column("condition_id", Text),
+    Column("condition_version_id", Text),
+    Column("rule_id", Text),
+    Column("condition_asset_id", Text),
+    Column("report_rule_version_id", Text),
+    Column("is_pending", Boolean, nullable=False),
+    # Whether people made something of it, so that no evaluation removes it.
+    Column("is_touched", Boolean, nullable=False),
+    # Whether an evaluation archived it, because its condition is not true there any more.
+    Column("is_withdrawn", Boolean, nullable=False),
+    Column("created_by_user_id", Text, nullable=False),
+    Column("modified_by_user_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("archived_ns", BigInteger),
+    Column("deleted_ns", BigInteger),
+    Index("annotations_by_creation", "created_ns", "sequence"),
+    Index("annotations_by_condition", "condition_version_id", "end_ns"),
+    Index("annotations_by_rule", "rule_id"),
+    Index("annotations_by_run", "run_id"),
+    Index("annotations_by_report", "report_rule_version_id"),
+    Index(
+        "annotations_pending",
+        "condition_version_id",
+        sqlite_where=text("is_pending"),
+        postgresql_where=text("is_pending"),
+    ),
+)
+annotation_tags = _tags_of("annotation")
+annotation_metadata = _metadata_of("annotation")
+
+annotation_assets = Table(
+    "annotation_assets",
+    metadata,
+    Column("annotation_id", ForeignKey("annotations.annotation_id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("asset_id", ForeignKey("assets.asset_id"), nullable=False),
+    PrimaryKeyConstraint("annotation_id", "asset_id"),
+    Index("annotation_assets_by_asset", "asset_id"),
+)
+
+annotation_logs = Table(
+    "annotation_logs",
+    metadata,
+    _sequence(),
+    Column("annotation_log_id", Text, nullable=False, unique=True),
+    Column("annotation_id", ForeignKey("annotations.annotation_id"), nullable=False),
+    Column("kind", Integer, nullable=False),
+    # What its kind needs: a comment's body, the new state, or who it was assigned to.
+    Column("body_json", Text),
+    Column("state", Integer),
+    Column("assigned_to_user_id", Text),
+    Column("created_by_user_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Index("annotation_logs_by_annotation", "annotation_id", "created_ns", "sequence"),
 )
 
 error_queue = Table(

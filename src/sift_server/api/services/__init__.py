@@ -20,6 +20,8 @@ from sift_server.api.services import (
     ping,
     rules,
     runs,
+    tags,
+    users,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ def services(catalog: Catalog, reader: PointReader) -> list[object]:
         assets.AssetService(catalog),
         runs.RunService(catalog),
         rules.RuleService(catalog),
+        tags.TagService(catalog),
+        users.UserService(catalog),
         channels_v2.ChannelService(catalog),
         channels_v3.ChannelService(catalog),
         data_v2.DataService(catalog, reader),

@@ -9,9 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sift.assets.v1 import assets_pb2
 from sift.metadata.v1 import metadata_pb2
 from sift.ping.v1 import ping_pb2
-from sift.rules.v1 import rules_pb2
 from sift.runs.v2 import runs_pb2
-from sift_server.api.services import assets, ping, rules, runs
+from sift_server.api.services import assets, ping, runs
 from sift_server.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 
 
@@ -218,26 +217,3 @@ def test_a_request_that_makes_no_run_is_refused(run_service, request_, said):
     """INVALID_ARGUMENT, and a sentence that names the field."""
     with pytest.raises(InvalidArgumentError, match=said):
         run_service.create_run(request_)
-
-
-def test_json_rules_are_stored_and_viewed(catalog, asset_service):
-    """The published client's calls: view, update, view."""
-    (asset,) = asset_service.list_assets(assets_pb2.ListAssetsRequest()).assets
-    service = rules.RuleService(catalog)
-    view = rules_pb2.ViewJsonRulesRequest(asset_id=asset.asset_id)
-    assert service.view_json_rules(view).rules_json == "[]"
-    text = '[{"name": "a",  "expression": "$1 > 1"}]'
-
-    def update(text: str) -> rules_pb2.JsonRulesResponse:
-        wanted = rules_pb2.JsonRulesRequest(asset_id=asset.asset_id, rules_json=text)
-        return service.update_json_rules(rules_pb2.UpdateJsonRulesRequest(request=wanted)).response
-
-    stored = update(text)
-    assert (stored.success, stored.total_rules_count, stored.rules_created_count) == (True, 1, 1)
-    assert not stored.HasField("error_messages")
-    refused = update("{}")
-    assert not refused.success
-    assert "not an array" in refused.error_messages
-    assert service.view_json_rules(view).rules_json == text
-    with pytest.raises(NotFoundError):
-        service.view_json_rules(rules_pb2.ViewJsonRulesRequest(asset_id="none"))
