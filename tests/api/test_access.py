@@ -85,6 +85,16 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
     }
     writes = {path for path, scope in needed.items() if scope is Scope.WRITE}
     assert writes == {
+        "annotation_logs.v1.AnnotationLogService/CreateAnnotationLog",
+        "annotation_logs.v1.AnnotationLogService/DeleteAnnotationLog",
+        "annotations.v1.AnnotationService/ArchiveAnnotation",
+        "annotations.v1.AnnotationService/BatchArchiveAnnotations",
+        "annotations.v1.AnnotationService/BatchDeleteAnnotations",
+        "annotations.v1.AnnotationService/BatchUnarchiveAnnotations",
+        "annotations.v1.AnnotationService/CreateAnnotation",
+        "annotations.v1.AnnotationService/DeleteAnnotation",
+        "annotations.v1.AnnotationService/UnarchiveAnnotation",
+        "annotations.v1.AnnotationService/UpdateAnnotation",
         "assets.v1.AssetService/UpdateAsset",
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfig",
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfigFlows",

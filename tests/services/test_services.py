@@ -20,6 +20,8 @@ SERVICES = {
     "sift.channels.v3.ChannelService",
     "sift.data.v2.DataService",
     "sift.dlq_errors.v2.DlqErrorsService",
+    "sift.annotations.v1.AnnotationService",
+    "sift.annotation_logs.v1.AnnotationLogService",
     "sift.tags.v2.TagService",
     "sift.users.v2.UserService",
 }

@@ -1,4 +1,4 @@
-"""What the server knows of assets, ingestion configs, channels, runs and rules, in a database.
+"""What the server knows of assets, configs, channels, runs, rules and annotations, in a database.
 
 `Catalog` is the door: it has a part for each of them, and the error queue. Lists take a
 `ListRequest`, whose filter is CEL, and answer a `Page`.
@@ -9,6 +9,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
+from sift_server.catalog.annotation_logs import AnnotationLog, CommentPart, LogDraft, LogKind
+from sift_server.catalog.annotation_rows import (
+    Annotation,
+    AnnotationDraft,
+    AnnotationState,
+    LinkedChannel,
+)
+from sift_server.catalog.annotations import Annotations
 from sift_server.catalog.api_keys import ApiKey, ApiKeys, Scope
 from sift_server.catalog.assets import Asset, Assets
 from sift_server.catalog.attributes import Attributes, MetadataValue
@@ -22,6 +30,7 @@ from sift_server.catalog.channels import (
     Channels,
     EnumType,
 )
+from sift_server.catalog.condition_annotations import ConditionStretches, Replaced
 from sift_server.catalog.context import Context
 from sift_server.catalog.database import CatalogSchemaError, Database
 from sift_server.catalog.error_counts import AssetErrors, ErrorCount, ErrorCounts
@@ -48,6 +57,7 @@ from sift_server.catalog.rule_ids import AskedIds
 from sift_server.catalog.rule_rows import Rule, RuleVersion
 from sift_server.catalog.rules import PutRules, RuleDraft, Rules, RulesUpdate
 from sift_server.catalog.runs import Run, RunDraft, Runs
+from sift_server.catalog.stretches import Stretch
 from sift_server.catalog.tags import Tag, Tags, TagUse
 from sift_server.catalog.users import User, Users
 
@@ -61,8 +71,13 @@ __all__ = [
     "RULES_PER_ASSET_MAX",
     "Action",
     "ActionKind",
+    "Annotation",
     "AnnotationAction",
+    "AnnotationDraft",
+    "AnnotationLog",
+    "AnnotationState",
     "AnnotationType",
+    "Annotations",
     "ApiKey",
     "ApiKeys",
     "AskedIds",
@@ -78,9 +93,11 @@ __all__ = [
     "ChannelConfig",
     "ChannelName",
     "Channels",
+    "CommentPart",
     "Comparator",
     "Comparison",
     "Condition",
+    "ConditionStretches",
     "ConfiguredFlow",
     "EnumType",
     "ErrorCount",
@@ -92,11 +109,15 @@ __all__ = [
     "IngestionConfig",
     "IngestionConfigs",
     "JsonRule",
+    "LinkedChannel",
     "ListRequest",
+    "LogDraft",
+    "LogKind",
     "MetadataValue",
     "Page",
     "PutRules",
     "RejectedEntry",
+    "Replaced",
     "Rule",
     "RuleCondition",
     "RuleContent",
@@ -108,6 +129,7 @@ __all__ = [
     "RunDraft",
     "Runs",
     "Scope",
+    "Stretch",
     "Tag",
     "TagUse",
     "Tags",
@@ -133,6 +155,7 @@ class Catalog:
         channels: The channels.
         runs: The runs.
         rules: The rules, and their JSON form.
+        annotations: The annotations that rules and people made.
         tags: The tags.
         users: The users.
         error_queue: Messages that could not be taken.
@@ -156,6 +179,7 @@ class Catalog:
         self.channels = Channels(context)
         self.runs = Runs(context)
         self.rules = Rules(context)
+        self.annotations = Annotations(context)
         self.tags = Tags(context)
         self.users = Users(context)
         self.error_queue = ErrorQueue(context, error_limits)

@@ -23,6 +23,8 @@ from sift_server.api.services import (
     tags,
     users,
 )
+from sift_server.api.services.annotation_logs import AnnotationLogService
+from sift_server.api.services.annotations import AnnotationService
 
 if TYPE_CHECKING:
     from sift_server.catalog import Catalog
@@ -40,6 +42,8 @@ def services(catalog: Catalog, reader: PointReader) -> list[object]:
         assets.AssetService(catalog),
         runs.RunService(catalog),
         rules.RuleService(catalog),
+        AnnotationService(catalog),
+        AnnotationLogService(catalog),
         tags.TagService(catalog),
         users.UserService(catalog),
         channels_v2.ChannelService(catalog),

@@ -1,0 +1,395 @@
+"""Annotations: stretches of time that a condition or a person marked.
+
+People create, change, archive and delete them one by one; what conditions make is replaced a window
+at a time, see `condition_annotations`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, case, insert, select, update
+
+from sift_server.catalog import (
+    annotation_logs,
+    annotation_rows,
+    condition_annotations,
+    tables,
+    users,
+)
+from sift_server.catalog.annotation_logs import AnnotationLog, LogDraft, LogKind
+from sift_server.catalog.annotation_rows import Annotation, AnnotationDraft, AnnotationState
+from sift_server.catalog.fields import Field, Filterable, Kind, MetadataField, has_row, tags_field
+from sift_server.catalog.paging import Listing, ListRequest, Page
+from sift_server.catalog.rule_content import AnnotationType
+from sift_server.catalog.rule_writing import check_known
+from sift_server.errors import InvalidArgumentError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from sift_server.catalog.condition_annotations import ConditionStretches, Replaced
+    from sift_server.catalog.context import Context
+    from sift_server.catalog.fields import Condition
+
+_columns = tables.annotations_table.c
+_assets = tables.annotation_assets.c
+
+
+def _called(column: ColumnElement[int], prefix: str, names: Sequence[str]) -> ColumnElement[str]:
+    """Numbers by the names that the protocol has for them, the first of which is 1."""
+    return case(
+        {number: f"{prefix}_{name}" for number, name in enumerate(names, 1)},
+        value=column,
+        else_=f"{prefix}_UNSPECIFIED",
+    )
+
+
+def _of_asset(condition: Condition) -> Condition:
+    return has_row(
+        and_(
+            _assets.annotation_id == _columns.annotation_id,
+            _assets.asset_id == tables.assets.c.asset_id,
+            condition,
+        )
+    )
+
+
+_NO_REPORTS = (
+    "this server does not say which annotations a report has; filter by rule_id and run_id"
+)
+
+ANNOTATION_FIELDS = Filterable(
+    "annotations",
+    {
+        "annotation_id": Field(Kind.TEXT, _columns.annotation_id),
+        "name": Field(Kind.TEXT, _columns.name),
+        "description": Field(Kind.TEXT, _columns.description),
+        "start_time": Field(Kind.TIME, _columns.start_ns),
+        "end_time": Field(Kind.TIME, _columns.end_ns),
+        "created_date": Field(Kind.TIME, _columns.created_ns),
+        "modified_date": Field(Kind.TIME, _columns.modified_ns),
+        "archived_date": Field(Kind.TIME, _columns.archived_ns, is_nullable=True),
+        "is_archived": Field(Kind.BOOL, _columns.archived_ns.is_not(None)),
+        "pending": Field(Kind.BOOL, _columns.is_pending),
+        "run_id": Field(Kind.TEXT, _columns.run_id, is_nullable=True),
+        "state": Field(
+            Kind.TEXT, _called(_columns.state, "ANNOTATION_STATE", ("OPEN", "FLAGGED", "RESOLVED"))
+        ),
+        "annotation_type": Field(
+            Kind.TEXT,
+            _called(_columns.annotation_type, "ANNOTATION_TYPE", ("DATA_REVIEW", "PHASE")),
+        ),
+        "assignee": Field(Kind.TEXT, _columns.assigned_to_user_id),
+        "organization_id": Field(Kind.TEXT, _columns.organization_id),
+        "created_by_user_id": Field(Kind.TEXT, _columns.created_by_user_id),
+        "modified_by_user_id": Field(Kind.TEXT, _columns.modified_by_user_id),
+        "created_by_condition_id": Field(Kind.TEXT, _columns.condition_id, is_nullable=True),
+        "created_by_rule_condition_version_id": Field(
+            Kind.TEXT, _columns.condition_version_id, is_nullable=True
+        ),
+        "rule_id": Field(Kind.TEXT, _columns.rule_id, is_nullable=True),
+        "asset_id": Field(
+            Kind.TEXT,
+            _assets.asset_id,
+            within=lambda that: has_row(_assets.annotation_id == _columns.annotation_id, that),
+        ),
+        "asset_name": Field(Kind.TEXT, tables.assets.c.name, within=_of_asset),
+        "tag_name": tags_field(tables.annotation_tags, _columns.annotation_id),
+        "metadata": MetadataField(tables.annotation_metadata, _columns.annotation_id),
+    },
+    missing=dict.fromkeys(("report_id", "campaign_reports"), _NO_REPORTS),
+)
+_listing = Listing(ANNOTATION_FIELDS, "created_date desc", (_columns.sequence,))
+
+
+class Annotations:
+    """The annotations of the catalog. Safe from many threads; what returned is on disk."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def replace(self, batch: Sequence[ConditionStretches]) -> Replaced:
+        """Make the annotations of windows what evaluations found, all in one transaction.
+
+        Those that a condition's version made on the asset, in the run, and that begin by the end of
+        the window and are pending or end behind its start, are these stretches afterwards. The same
+        again changes nothing. What people made of annotations stays, see
+        `sift_server.catalog.condition_annotations`.
+
+        Raises:
+            ValueError: Stretches are out of order, or outside of their window; or two windows are
+                about the same condition, asset and run.
+        """
+        with self._context.database.write() as connection:
+            return condition_annotations.replace(connection, self._context, batch)
+
+    def settle(self, condition_version_ids: Sequence[str], run_id: str | None = None) -> int:
+        """End what is pending of versions of conditions where it is known to end.
+
+        Because their rule was changed or deleted, or because a run stopped.
+
+        Args:
+            condition_version_ids: The versions.
+            run_id: The run that they are of, an empty string for those of none; None for all.
+
+        Returns:
+            How many were pending.
+        """
+        with self._context.database.write() as connection:
+            return condition_annotations.settle(
+                connection, self._context, condition_version_ids, run_id
+            )
+
+    def of_condition(
+        self, condition_version_id: str, asset_id: str, run_id: str = ""
+    ) -> list[Annotation]:
+        """Return what a version of a condition made on an asset, in a run, in the order of time.
+
+        Without what was deleted, and without what an evaluation archived.
+        """
+        with self._context.database.read() as connection:
+            return condition_annotations.of_condition(
+                connection, condition_version_id, asset_id, run_id
+            )
+
+    def create(self, draft: AnnotationDraft) -> Annotation:
+        """Create an annotation that a person made, or another program.
+
+        Raises:
+            InvalidArgumentError: It has no name, ends before it starts, is about no asset, channel
+                or tag, or is a phase with a state.
+            NotFoundError: An asset, user, or version of a condition does not exist.
+        """
+        annotation_id, now_ns = self._context.new_id(), self._context.now_ns()
+        if draft.annotation_type is AnnotationType.REVIEW and draft.state is None:
+            draft = replace(draft, state=AnnotationState.OPEN)
+        with self._context.database.write() as connection:
+            _check(connection, draft)
+            owner_id = users.owner_id(connection, self._context)
+            connection.execute(
+                insert(tables.annotations_table).values(
+                    annotation_id=annotation_id,
+                    is_pending=False,
+                    is_touched=True,
+                    is_withdrawn=False,
+                    created_by_user_id=owner_id,
+                    modified_by_user_id=owner_id,
+                    created_ns=now_ns,
+                    modified_ns=now_ns,
+                    **annotation_rows.values_of(draft),
+                    **_made_by(connection, draft.condition_version_id),
+                )
+            )
+            self._write_owned(connection, annotation_id, draft)
+            return annotation_rows.get(connection, annotation_id)
+
+    def get(self, annotation_id: str) -> Annotation:
+        """Return an annotation.
+
+        Raises:
+            NotFoundError: There is none of that id, or it was deleted.
+        """
+        with self._context.database.read() as connection:
+            return annotation_rows.get(connection, annotation_id)
+
+    def update(
+        self, annotation_id: str, change: Callable[[AnnotationDraft], AnnotationDraft]
+    ) -> Annotation:
+        """Replace what is said of an annotation by what `change` makes of it.
+
+        A new state or assignee is kept in its log, too.
+
+        Raises:
+            NotFoundError: There is no annotation, asset or user of an id.
+            InvalidArgumentError: As for `create`.
+        """
+        with self._context.database.write() as connection:
+            before = annotation_rows.get(connection, annotation_id).draft
+            after = change(before)
+            self._change(connection, annotation_id, before, after)
+            for entry in _entries(before, after):
+                self._log(connection, annotation_id, entry)
+            return annotation_rows.get(connection, annotation_id)
+
+    def set_archived(self, annotation_ids: Sequence[str], *, archived: bool) -> list[Annotation]:
+        """Archive annotations, or take them out again: all of them, or none.
+
+        Raises:
+            NotFoundError: There is no annotation of an id.
+        """
+        archived_ns = self._context.now_ns() if archived else None
+        with self._context.database.write() as connection:
+            for annotation_id in annotation_ids:
+                before = annotation_rows.get(connection, annotation_id).draft
+                if (before.archived_ns is not None) != archived:
+                    after = replace(before, archived_ns=archived_ns)
+                    self._change(connection, annotation_id, before, after)
+            return [annotation_rows.get(connection, one) for one in annotation_ids]
+
+    def delete(self, annotation_ids: Sequence[str]) -> None:
+        """Delete annotations: all of them, or none.
+
+        Those that a rule made are not made again by evaluating the same stretches once more.
+
+        Raises:
+            NotFoundError: There is no annotation of an id.
+        """
+        now_ns = self._context.now_ns()
+        with self._context.database.write() as connection:
+            for annotation_id in annotation_ids:
+                annotation_rows.get(connection, annotation_id)
+                connection.execute(
+                    update(tables.annotations_table)
+                    .where(_columns.annotation_id == annotation_id)
+                    .values(deleted_ns=now_ns, modified_ns=now_ns)
+                )
+
+    def add_log(self, annotation_id: str, entry: LogDraft) -> AnnotationLog:
+        """Add to the log of an annotation, which gets the state or assignee that it says.
+
+        Raises:
+            NotFoundError: There is no annotation or user of an id.
+            InvalidArgumentError: It is a comment that says nothing, or a state of a phase.
+        """
+        with self._context.database.write() as connection:
+            before = annotation_rows.get(connection, annotation_id).draft
+            after = before
+            if entry.kind is LogKind.STATE_UPDATE:
+                after = replace(before, state=entry.state)
+            elif entry.kind is LogKind.ASSIGNED:
+                after = replace(before, assigned_to_user_id=entry.assigned_to_user_id)
+            self._change(connection, annotation_id, before, after)
+            _touch(connection, annotation_id)
+            return self._log(connection, annotation_id, entry)
+
+    def list_logs(self, annotation_id: str, request: ListRequest) -> Page[AnnotationLog]:
+        """Return a page of the log of an annotation, in the order in which it was written.
+
+        Raises:
+            NotFoundError: There is no annotation of that id.
+            InvalidArgumentError: Filter or page token are wrong.
+        """
+        with self._context.database.read() as connection:
+            annotation_rows.get(connection, annotation_id)
+            now_ns = self._context.now_ns()
+            return annotation_logs.list_of(connection, annotation_id, request, now_ns)
+
+    def remove_log(self, annotation_id: str, annotation_log_id: str) -> None:
+        """Remove an entry of the log of an annotation.
+
+        Raises:
+            NotFoundError: There is no such annotation or entry.
+        """
+        with self._context.database.write() as connection:
+            annotation_rows.get(connection, annotation_id)
+            annotation_logs.remove(connection, annotation_id, annotation_log_id)
+
+    def list(self, request: ListRequest) -> Page[Annotation]:
+        """Return a page of the annotations; the newest first, if not asked otherwise.
+
+        Raises:
+            InvalidArgumentError: Filter, order or page token are wrong.
+        """
+        query = select(tables.annotations_table).where(_columns.deleted_ns.is_(None))
+        with self._context.database.read() as connection:
+            page = _listing.page(connection, query, request, self._context.now_ns())
+            return Page(annotation_rows.read(connection, page.items), page.next_token)
+
+    def _change(
+        self,
+        connection: Connection,
+        annotation_id: str,
+        before: AnnotationDraft,
+        after: AnnotationDraft,
+    ) -> None:
+        if before == after:
+            return
+        _check(connection, after)
+        connection.execute(
+            update(tables.annotations_table)
+            .where(_columns.annotation_id == annotation_id)
+            .values(
+                modified_ns=self._context.now_ns(),
+                modified_by_user_id=users.owner_id(connection, self._context),
+                is_touched=True,
+                # Whoever archives or takes out decides from now on.
+                is_withdrawn=False,
+                **annotation_rows.values_of(after),
+            )
+        )
+        self._write_owned(connection, annotation_id, after)
+
+    def _write_owned(
+        self, connection: Connection, annotation_id: str, draft: AnnotationDraft
+    ) -> None:
+        annotation_rows.attribute_tables.write(
+            connection, self._context, annotation_id, draft.attributes
+        )
+        annotation_rows.write_assets(connection, annotation_id, draft.asset_ids)
+
+    def _log(self, connection: Connection, annotation_id: str, entry: LogDraft) -> AnnotationLog:
+        user_id = users.owner_id(connection, self._context)
+        return annotation_logs.add(connection, self._context, annotation_id, user_id, entry)
+
+
+def _touch(connection: Connection, annotation_id: str) -> None:
+    connection.execute(
+        update(tables.annotations_table)
+        .where(_columns.annotation_id == annotation_id)
+        .values(is_touched=True)
+    )
+
+
+def _entries(before: AnnotationDraft, after: AnnotationDraft) -> list[LogDraft]:
+    entries = []
+    if before.state != after.state:
+        entries.append(LogDraft(LogKind.STATE_UPDATE, state=after.state))
+    if before.assigned_to_user_id != after.assigned_to_user_id:
+        assignee = after.assigned_to_user_id
+        entries.append(LogDraft(LogKind.ASSIGNED, assigned_to_user_id=assignee))
+    return entries
+
+
+def _check(connection: Connection, draft: AnnotationDraft) -> None:
+    if not draft.name.strip():
+        raise InvalidArgumentError("an annotation needs a name that is not blank")
+    if draft.end_ns < draft.start_ns:
+        raise InvalidArgumentError(
+            f"the annotation {draft.name!r} ends at {draft.end_ns} ns, before it starts at"
+            f" {draft.start_ns} ns since 1970; an annotation ends at or after its start"
+        )
+    if draft.annotation_type is AnnotationType.PHASE and draft.state is not None:
+        raise InvalidArgumentError(
+            f"the annotation {draft.name!r} is a phase, which has no state; leave it out"
+        )
+    if not (draft.asset_ids or draft.linked_channels or draft.attributes.tags):
+        raise InvalidArgumentError(
+            f"the annotation {draft.name!r} is about nothing; give it an asset, a channel or a tag"
+        )
+    check_known(connection, tables.assets.c.asset_id, draft.asset_ids, "asset")
+    if draft.assigned_to_user_id:
+        check_known(connection, tables.users.c.user_id, [draft.assigned_to_user_id], "user")
+    channel_ids = {one.channel_id for one in draft.linked_channels}
+    check_known(connection, tables.channels.c.channel_id, channel_ids, "channel")
+
+
+def _made_by(connection: Connection, condition_version_id: str) -> dict[str, str | None]:
+    """What the row has of the condition that an annotation is said to be made by."""
+    made = dict.fromkeys(("condition_id", "condition_version_id", "rule_id"))
+    if not condition_version_id:
+        return made
+    conditions = tables.rule_conditions
+    row = connection.execute(
+        select(conditions).where(conditions.c.condition_version_id == condition_version_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"there is no version of a condition with the id {condition_version_id!r}; the rule's"
+            " versions have those there are"
+        )
+    # Not for an asset: it is no evaluation that made it, and none replaces it.
+    return {name: getattr(row, name) for name in made}
