@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import sqlite3
@@ -18,14 +19,23 @@ from hypothesis import strategies as st
 
 from sift.ingestion_configs.v2.ingestion_configs_pb2 import ListIngestionConfigsRequest
 from sift.ingestion_configs.v2.ingestion_configs_pb2_grpc import IngestionConfigServiceStub
-from sift_server.catalog import Catalog, ListRequest
+from sift_server.catalog import (
+    Catalog,
+    ChannelConfig,
+    ConditionStretches,
+    FlowConfig,
+    ListRequest,
+    Stretch,
+)
 from sift_server.doctor import LaterCatalogError, examine, repair
 from sift_server.doctor.aside import Aside
 from sift_server.doctor.log_state import read_log
 from sift_server.lake.delta import APP_ID
 from sift_server.log import LogCorruptionError
 from sift_server.log.segment import HEADER_BYTES
+from sift_server.rules.registration import RuleRegistration
 from sift_server.server import Server, ServerSettings
+from sift_wire.columns import DataType
 from support.folders import (
     ASSET,
     CALLS,
@@ -332,6 +342,55 @@ def test_without_a_catalog_the_table_names_its_channels(killed: Folder, tmp_path
     with Catalog.open(path / "catalog.sqlite") as catalog:
         assert catalog.error_queue.totals().kept_messages == len(killed.in_log) / 2
         assert {each.name for each in catalog.assets.list(ListRequest()).items} == {ASSET}
+
+
+RULE = {"expression": "x > 5", "type": "review", "tags": ["hot"]}
+
+
+@pytest.mark.proves("repair-whole")
+@pytest.mark.parametrize(
+    ("harm", "named", "lost", "left"),
+    [
+        ("UPDATE rule_versions SET content_json = '{}' WHERE number = 2", "1 version", "", "b a1"),
+        ("DELETE FROM rule_versions WHERE number = 2", "no newest version", "", "b a1"),
+        ("DELETE FROM rule_versions WHERE rule_id = RULE", "no newest version", "1 rule ", "b"),
+        ("DELETE FROM rules WHERE rule_id = RULE", "belong to", "rows of rule_versions", "b"),
+        ("DELETE FROM assets", "belong to", "1 asset ", "b a2"),
+        (
+            "UPDATE annotations SET linked_channels_json = '5'", "channels of 1 annotation",
+            "channels", "b a2",
+        ),
+        ("DELETE FROM annotations", "belong to", "annotation_tags", "b a2"),
+        ("DELETE FROM tags; DELETE FROM users", "", "", "b a2"),
+    ],
+)  # fmt: skip
+def test_rules_that_can_not_be_used_are_mended(
+    tmp_path: Path, harm: str, named: str, lost: str, left: str
+):
+    """A rule is what its newest version says that there is; what belongs to nothing goes."""
+    with Server(ServerSettings(tmp_path, port=0)):
+        pass
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        flow = FlowConfig("f", (ChannelConfig("x", DataType.DOUBLE),))
+        asset_id = catalog.ingestion_configs.create("rover", "k", [flow]).asset_id
+        registration = RuleRegistration(catalog)
+        for description in ("a1", "a2"):
+            a = {**RULE, "name": "a", "description": description}
+            rules = [{**RULE, "name": "b", "description": "b"}, a]
+            registration.update_json(asset_id, json.dumps(rules))
+        rule = next(one for one in catalog.rules.live() if one.name == "a")
+        window = ConditionStretches(rule, asset_id, "", 0, None, [Stretch(1, 2)])
+        catalog.annotations.replace([window])
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
+        connection.executescript(harm.replace("RULE", f"'{rule.rule_id}'"))
+    found = examine(tmp_path)
+    if named:
+        assert any(named in each.what for each in found.report.problems)
+        assert lost in "\n".join(mended(tmp_path))
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        live = catalog.rules.live()
+        assert sorted(one.description for one in live) == sorted(left.split())
+        catalog.annotations.list(ListRequest())
 
 
 def test_leftovers_of_a_crash_are_named_and_removed(killed: Folder, tmp_path: Path):

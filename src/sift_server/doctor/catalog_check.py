@@ -15,6 +15,11 @@ from sift_server.catalog import CatalogSchemaError, tables
 from sift_server.catalog.database import Database
 from sift_server.catalog.error_room import read_totals
 from sift_server.doctor.findings import Finding, counted, note, problem
+from sift_server.doctor.rule_rows import (
+    rules_without_version,
+    unreadable_annotations,
+    unreadable_versions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,7 +78,7 @@ def examine_catalog(copy: Path, lake_channels: Mapping[str, LakeChannel]) -> Cat
                 _WHERE,
                 "It is missing.",
                 "Points are not readable through a server without their channels; and ingestion"
-                " configs, runs, rules and API keys are lost.",
+                " configs, runs, rules, annotations and API keys are lost.",
                 _REBUILD,
             )
         )
@@ -219,6 +224,7 @@ def _disagreements(
             "Messages may be dropped from it too early, or too late.",
             _REBUILD,
         )
+    yield from _of_rules(connection)
     rejected = [
         each
         for (each,) in connection.execute(select(tables.json_rules.c.rules_json))
@@ -229,6 +235,33 @@ def _disagreements(
             _WHERE,
             f"The rules of {counted(len(rejected), 'asset')} can't be read.",
             "Rules of these assets are lost.",
+            _REBUILD,
+        )
+
+
+def _of_rules(connection: Connection) -> Iterator[Finding]:
+    versions = unreadable_versions(connection)
+    if versions:
+        yield problem(
+            _WHERE,
+            f"{counted(len(versions), 'version of a rule', 'versions of rules')} can't be read.",
+            "Calls that need them fail, and no rule is evaluated.",
+            _REBUILD,
+        )
+    rules = rules_without_version(connection)
+    if rules:
+        yield problem(
+            _WHERE,
+            f"{counted(len(rules), 'rule')} have no newest version.",
+            "They are not found, and not evaluated.",
+            _REBUILD,
+        )
+    annotations = unreadable_annotations(connection)
+    if annotations:
+        yield problem(
+            _WHERE,
+            f"The channels of {counted(len(annotations), 'annotation')} can't be read.",
+            "Calls that need these annotations fail.",
             _REBUILD,
         )
 

@@ -10,7 +10,8 @@ What can be known of a lost row:
 - an ingestion config: its asset, from the channels of its flows, but not its client key. Messages
   in the log find their flow; a client that comes back gets a new config with the same channels.
 
-Runs, rules, tags and API keys that are lost stay lost.
+Runs, rules, annotations, tags and API keys that are lost stay lost. A rule whose newest version is
+lost is what the one before says.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from sift_server.catalog.error_room import ErrorQueueTotals, read_totals, write_
 from sift_server.doctor.catalog_copy import BESIDE_SUFFIXES, copied_catalog
 from sift_server.doctor.catalog_salvage import salvage
 from sift_server.doctor.findings import counted
+from sift_server.doctor.rule_rows import drop_orphans, mend_rules
 from sift_server.lake.delta_log import sync_folder
 from sift_server.lake.points import Kind
 from sift_wire.columns import DataType
@@ -111,7 +113,9 @@ def mend_catalog(
 
 
 def _make_up(connection: Connection, lake_channels: Mapping[str, LakeChannel]) -> list[str]:
-    done = [*_drop_unreadable(connection)]
+    # Rows may go before those that belong to them.
+    connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+    done = [*_drop_unreadable(connection), *mend_rules(connection)]
     flow_channels = _channels_of_flows(connection)
     names = _asset_names(connection, lake_channels, flow_channels)
     counts = {
@@ -126,7 +130,7 @@ def _make_up(connection: Connection, lake_channels: Mapping[str, LakeChannel]) -
         for what, count in counts.items()
         if count
     ]
-    done += _drop_orphans(connection)
+    done += drop_orphans(connection)
     _count_errors(connection)
     return done
 
@@ -187,12 +191,20 @@ def _asset_names(
 
 
 def _add_assets(connection: Connection, names: Mapping[str, str]) -> int:
-    """Assets that channels, configs or rules belong to, and that are not there."""
+    """Assets that channels, configs, rules or annotations belong to, and that are not there."""
     there = set(connection.execute(select(_assets.c.asset_id)).scalars())
     wanted = {
         asset_id
-        for column in (_channels.c.asset_id, _configs.c.asset_id, tables.json_rules.c.asset_id)
+        for column in (
+            _channels.c.asset_id,
+            _configs.c.asset_id,
+            tables.json_rules.c.asset_id,
+            tables.rules.c.json_asset_id,
+            tables.rule_assets.c.asset_id,
+            tables.annotation_assets.c.asset_id,
+        )
         for asset_id in connection.execute(select(column).distinct()).scalars()
+        if asset_id is not None
     }
     for asset_id in sorted(wanted - there):
         _add_asset(connection, asset_id, names.get(asset_id) or f"recovered {asset_id}")
@@ -303,25 +315,6 @@ def _add_channel(connection: Connection, **values: Any) -> int:  # noqa: ANN401 
     statement = insert(_channels).prefix_with("OR IGNORE")
     found = connection.execute(statement.values(**values, created_ns=now_ns, modified_ns=now_ns))
     return found.rowcount
-
-
-def _drop_orphans(connection: Connection) -> list[str]:
-    """Tags and metadata of what is not there."""
-    dropped = 0
-    for table, owner in (
-        (tables.asset_tags, _assets.c.asset_id),
-        (tables.asset_metadata, _assets.c.asset_id),
-        (tables.run_tags, tables.runs.c.run_id),
-        (tables.run_metadata, tables.runs.c.run_id),
-    ):
-        lost = table.c.owner_id.not_in(select(owner))
-        dropped += connection.execute(delete(table).where(lost)).rowcount
-    if not dropped:
-        return []
-    return [
-        f"catalog.sqlite: {counted(dropped, 'tag or value', 'tags and values')} of metadata are"
-        " lost, with the asset or run that they were of."
-    ]
 
 
 def _count_errors(connection: Connection) -> None:
