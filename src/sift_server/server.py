@@ -28,6 +28,7 @@ from sift_server.ingest import (
 from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
 from sift_server.query import PointReader
+from sift_server.rules import CatalogBook, LiveRules
 from sift_wire import decode
 
 if TYPE_CHECKING:
@@ -145,12 +146,16 @@ class Server:
         # With a log that was moved away, batches are gone whose keys may be in the file.
         known = AcknowledgedKeys if log.is_new else AcknowledgedKeys.open
         keys = known(folder.keys_path)
+        catalog.rules.log_position = lambda: log.durable_position
+        rules = LiveRules(CatalogBook(catalog, store))
         ingestor = Ingestor(
-            log, flows, store, rejects, time.time_ns, self._settings.ingest_limits, keys
+            log, flows, store, rejects, time.time_ns, self._settings.ingest_limits, keys, rules
         )
-        flusher = Flusher(log, store, rejects, keys)
+        flusher = Flusher(log, store, rejects, keys, rules)
         decode.warm_up()
         lake.warm_up()
+        rules.start()
+        keep.callback(rules.stop)
         ingestor.replay(log.replay(store.committed_position))
         flusher.start()
         keep.callback(flusher.stop)

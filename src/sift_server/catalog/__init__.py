@@ -41,6 +41,7 @@ from sift_server.catalog.ids import IdSource
 from sift_server.catalog.ingestion_configs import IngestionConfig, IngestionConfigs
 from sift_server.catalog.json_rules import RULES_PER_ASSET_MAX, JsonRule
 from sift_server.catalog.paging import ListRequest, Page
+from sift_server.catalog.rule_backlog import RuleBacklog, Waiting
 from sift_server.catalog.rule_conditions import AnnotationAction, RuleCondition
 from sift_server.catalog.rule_content import (
     Action,
@@ -135,6 +136,7 @@ __all__ = [
     "Tags",
     "User",
     "Users",
+    "Waiting",
 ]
 
 
@@ -179,6 +181,7 @@ class Catalog:
         self.channels = Channels(context)
         self.runs = Runs(context)
         self.rules = Rules(context)
+        self.rule_backlog = RuleBacklog(context)
         self.annotations = Annotations(context)
         self.tags = Tags(context)
         self.users = Users(context)

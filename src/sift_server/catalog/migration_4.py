@@ -241,6 +241,16 @@ Table(
     Index("annotation_logs_by_annotation", "annotation_id", "created_ns", "sequence"),
 )
 
+Table(
+    "rule_backlog",
+    _metadata,
+    Column("run_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_id", "channel_id"),
+)
+
 _OLD = ("assets", "json_rules")
 _TYPES = {"review": 1, "phase": 2}
 

@@ -250,6 +250,17 @@ rule_changes = Table(
     Column("number", BigInteger, nullable=False),
 )
 
+# Times of points that rules have still to be evaluated on, when the log forgot them.
+rule_backlog = Table(
+    "rule_backlog",
+    metadata,
+    Column("run_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_id", "channel_id"),
+)
+
 json_rules = Table(
     "json_rules",
     metadata,

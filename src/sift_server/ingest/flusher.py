@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sift_server.ingest.rejects import PendingRejects
     from sift_server.lake import PointStore
     from sift_server.log import IngestLog
+    from sift_server.rules.live import LiveRules
 
 POLL_INTERVAL_MS = 100
 """How often the flusher looks whether something is to be done."""
@@ -24,9 +25,10 @@ _logger = logging.getLogger(__name__)
 class Flusher:
     """Persists rejected messages, flushes the hot columns, and lets the log forget, in that order.
 
-    What the log forgets is therefore always in the error queue or in the table, and the keys of
-    batches in their file. A flush that fails is tried again; meanwhile the hot columns fill, and
-    then streams wait, or are refused if it is for want of space.
+    What the log forgets is therefore always in the error queue or in the table, the keys of batches
+    in their file, and what rules have found among the annotations, or noted as still to be found. A
+    flush that fails is tried again; meanwhile the hot columns fill, and then streams wait, or are
+    refused if it is for want of space.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class Flusher:
         store: PointStore,
         rejects: PendingRejects,
         keys: AcknowledgedKeys,
+        rules: LiveRules | None = None,
     ) -> None:
         self._ingest_log = log
         self._store = store
         self._rejects = rejects
         self._keys = keys
+        self._rules = rules
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sift-flusher", daemon=True)
 
@@ -67,6 +71,8 @@ class Flusher:
     def _persist(self) -> None:
         self._rejects.persist()
         self._keys.persist()
+        if self._rules is not None:
+            self._rules.settle()
 
     def _run(self) -> None:
         wait_ms = POLL_INTERVAL_MS

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from sift_server.ingest.flows import FlowDirectory
     from sift_server.ingest.rejects import PendingRejects
-    from sift_server.lake import PointStore
+    from sift_server.lake import PointBlock, PointStore
     from sift_server.log import IngestLog, LogRecord
+    from sift_server.rules.live import LiveRules
     from sift_wire.rejection import RejectedMessage
 
 
@@ -80,6 +81,7 @@ class Ingestor:
         received_ns: Callable[[], int],
         limits: IngestLimits | None = None,
         keys: AcknowledgedKeys | None = None,
+        rules: LiveRules | None = None,
     ) -> None:
         """Take the rooms behind, and `received_ns`, the clock: nanoseconds since 1970 in UTC."""
         self._log = log
@@ -89,6 +91,7 @@ class Ingestor:
         self._received_ns = received_ns
         self.limits = limits or IngestLimits()
         self.keys = keys or AcknowledgedKeys()
+        self._rules = rules
 
     def takes_at_once(self, frames_bytes: int) -> bool:
         """Whether `take` would not have to wait now, and would be done in no time."""
@@ -139,7 +142,7 @@ class Ingestor:
         def publish(position: int) -> None:
             if rejected:
                 self._rejects.add(_entries(position, frames, rejected, received_ns))
-            self._store.publish(position, decoded.blocks)
+            self._publish(position, decoded.blocks)
             # From here on a retry is told OK, and its points have to be readable.
             if carried:
                 self.keys.add(carried)
@@ -186,13 +189,20 @@ class Ingestor:
                 # A stream ended at a message that would end it; its record holds none. If the
                 # catalog lost a flow since, nothing behind such a message may be lost as well.
                 first += decoded.n_messages
-                self._store.publish(record.position, decoded.blocks)
+                self._publish(record.position, decoded.blocks)
                 if self._store.is_full or self._rejects.is_full:
                     self._rejects.persist()
             if self._store.is_full:
                 self.keys.persist()
+                if self._rules is not None:
+                    self._rules.settle()
                 self._store.flush()
         return count
+
+    def _publish(self, position: int, blocks: Sequence[PointBlock]) -> None:
+        self._store.publish(position, blocks)
+        if self._rules is not None:
+            self._rules.publish(position, blocks)
 
     def _wait_for_room(self) -> None:
         wait_s = self.limits.room_wait_ms / 1_000

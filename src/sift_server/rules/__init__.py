@@ -1,1 +1,12 @@
-"""Rules: conditions over channels, evaluated as data comes or when asked, that make annotations."""
+"""Rules: conditions over channels, evaluated as data comes or when asked, that make annotations.
+
+Points come in at `LiveRules.publish`, what rules say at `CatalogBook`, which is also where the
+stretches of truth leave, as annotations of the catalog. In between nothing knows of either:
+`run_evaluation` evaluates the conditions of a run, `evaluation` one condition piece by piece,
+`late` what came late, from what is stored. `registration` takes rules in.
+"""
+
+from sift_server.rules.book import CatalogBook
+from sift_server.rules.live import LiveRules
+
+__all__ = ["CatalogBook", "LiveRules"]

@@ -18,8 +18,8 @@ class Condition:
     Attributes:
         key: What tells the condition from others, for whoever keeps its stretches.
         expression: A compiled condition, whose sources have a `SourceKey`.
-        live_from_position: What the log has at an earlier position is not evaluated as it comes:
-            it was there before the rule.
+        live_from_position: What the log has up to this position is not evaluated as it comes: it
+            was there before the rule.
     """
 
     key: object

@@ -127,7 +127,8 @@ def evaluate_part(
     began = [one.start_ns for one in found if one.start_ns <= part.first_ns <= one.end_ns]
     starts_ns = {one.start_ns: began[-1] for one in fresh if one.start_ns < part.first_ns and began}
     return Evaluated(
-        Change(part.first_ns, last_ns, tuple(found)),
+        # A stretch may have ended by itself before the part.
+        Change(min([part.first_ns, *(one.end_ns for one in found)]), last_ns, tuple(found)),
         moved_start(touched, found, part.last_ns),
         tuple(each.with_starts(starts_ns) for each, _ in latest),
         tuple(piece for _, piece in latest)[1:],

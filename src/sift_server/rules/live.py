@@ -94,7 +94,8 @@ class LiveRules:
         self._watched = WatchedChannels(frozenset())
         self._live_from_position_max = 0
         self._known_changes: int | None = None
-        self._unwritten: list[Found] = []
+        self._unwritten: list[list[Found]] = []
+        """What was found, in the order in which it is to be written."""
         self._open_due_s = 0.0
 
     @property
@@ -103,16 +104,13 @@ class LiveRules:
         with self._changed:
             return dict(self._failures)
 
-    def load(self) -> None:
-        """Read the rules and what was not evaluated before; called before anything is published."""
+    def start(self) -> None:
+        """Begin to evaluate, with what was left before; called before anything is published."""
         self._reload()
         backlog = self._book.backlog()
         self._had_backlog = bool(backlog)
         with self._changed:
             _merge(self._missed, backlog)
-
-    def start(self) -> None:
-        """Begin to evaluate."""
         self._thread.start()
 
     def publish(self, position: int, blocks: Sequence[PointBlock]) -> None:
@@ -200,7 +198,7 @@ class LiveRules:
 
     def _tick(self, *, is_settling: bool) -> None:
         """Evaluate what came, and write what was found."""
-        self._write([])
+        self._write()
         if self._book.changes != self._known_changes:
             self._reload()
         with self._changed:
@@ -223,12 +221,12 @@ class LiveRules:
             self._open_due_s = now_s + OPEN_INTERVAL_MS / 1_000
         self._note()
 
-    def _write(self, found: list[Found]) -> None:
-        """Write what was found, and what could not be written before."""
-        self._unwritten += found
-        if self._unwritten:
-            self._book.write(self._unwritten)
-            self._unwritten = []
+    def _write(self, *found: list[Found]) -> None:
+        """Write what was found, after what could not be written before."""
+        self._unwritten += filter(None, found)
+        while self._unwritten:
+            self._book.write(self._unwritten[0])
+            del self._unwritten[0]
 
     def _note(self) -> None:
         """Make known what others may ask for, and forget the runs that are too many."""
@@ -250,8 +248,8 @@ class LiveRules:
         self, entries: Sequence[tuple[int, Sequence[PointBlock]]]
     ) -> list[tuple[int | None, Sequence[PointBlock]]]:
         """Entries that mean the same to all conditions as one; others one by one."""
-        late = [entry for entry in entries if entry[0] >= self._live_from_position_max]
-        early = [entry for entry in entries if entry[0] < self._live_from_position_max]
+        late = [entry for entry in entries if entry[0] > self._live_from_position_max]
+        early = [entry for entry in entries if entry[0] <= self._live_from_position_max]
         together = [block for _, blocks in late for block in blocks]
         return [*early, (None, together)] if together else list(early)
 
@@ -262,7 +260,7 @@ class LiveRules:
             condition.key: condition
             for channel_id in channel_ids
             for condition in self._conditions.get(channel_id, ())
-            if position is None or position >= condition.live_from_position
+            if position is None or position > condition.live_from_position
         }
         return list(conditions.values())
 

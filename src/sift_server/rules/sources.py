@@ -40,12 +40,14 @@ class SourceKey:
         channel_id: The channel.
         data_type: Its data type.
         element: Of an element of a bit field: its index and its number of bits.
+        element_name: Its name.
         names: Of an enum: the name of each number.
     """
 
     channel_id: str
     data_type: DataType
     element: tuple[int, int] | None = None
+    element_name: str = ""
     names: Mapping[int, str] = field(default_factory=dict, compare=False)
 
     def signal(self, points: Points) -> Signal:
@@ -102,7 +104,7 @@ def source_of(channel: Channel) -> Source:
         elements = {
             one.name: Source(
                 f"{config.fqn}.{one.name}",
-                SourceKey(channel.channel_id, data_type, (one.index, one.bit_count)),
+                SourceKey(channel.channel_id, data_type, (one.index, one.bit_count), one.name),
                 Type.INT,
             )
             for one in config.bit_field_elements
@@ -110,5 +112,5 @@ def source_of(channel: Channel) -> Source:
         return Source(config.fqn, SourceKey(channel.channel_id, data_type), None, None, elements)
     names = {one.key: one.name for one in config.enum_types}
     choices = frozenset(names.values()) if data_type is DataType.ENUM else None
-    key = SourceKey(channel.channel_id, data_type, None, names)
+    key = SourceKey(channel.channel_id, data_type, names=names)
     return Source(config.fqn, key, _TYPES.get(data_type), choices)

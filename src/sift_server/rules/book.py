@@ -1,0 +1,160 @@
+"""The rules of a catalog and the points of a store, as evaluating them wants both."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from sift_server.catalog import ConditionStretches, LinkedChannel, Waiting
+from sift_server.catalog.stretches import Stretch as AnnotationStretch
+from sift_server.errors import InvalidArgumentError
+from sift_server.rules.checks import AssetSources, compiled
+from sift_server.rules.condition import Condition
+from sift_server.rules.late import Part
+from sift_server.rules.stretches import Stretch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sift_server.catalog import Catalog, RuleCondition
+    from sift_server.lake import PointStore
+    from sift_server.rules.late import Views
+    from sift_server.rules.live import Extents
+    from sift_server.rules.run_evaluation import Found
+    from sift_wire.columns import DataType
+
+_logger = logging.getLogger(__name__)
+
+
+class ConditionKey(NamedTuple):
+    """What tells conditions from each other: a version of one, for an asset."""
+
+    condition_version_id: str
+    asset_id: str
+
+
+class CatalogBook:
+    """See `sift_server.rules.live.RuleBook`. Safe from many threads."""
+
+    def __init__(self, catalog: Catalog, store: PointStore) -> None:
+        """Take the catalog, and where the points are."""
+        self._catalog = catalog
+        self._store = store
+        self._lock = threading.Lock()
+        self._rules: dict[object, RuleCondition] = {}
+        """What the conditions belong to that were given out last."""
+
+    @property
+    def changes(self) -> int:
+        """Another number whenever rules may be others."""
+        return self._catalog.rules.changes
+
+    def conditions(self) -> list[Condition]:
+        """The conditions of all live rules.
+
+        One that does not fit the channels any more, because they were described anew, is left out,
+        and the server's log says why.
+        """
+        live = self._catalog.rules.live()
+        conditions = list(self.compiled(live))
+        rules: dict[object, RuleCondition] = {
+            ConditionKey(rule.condition_version_id, asset_id): rule
+            for rule in live
+            for asset_id in rule.asset_ids
+        }
+        with self._lock:
+            gone = self._rules.keys() - rules.keys()
+            # What is written last may still be of the rules before.
+            self._rules = {**self._rules, **rules}
+        self._settle(gone)
+        return conditions
+
+    def compiled(self, rules: Iterable[RuleCondition]) -> Iterable[Condition]:
+        """Compile the conditions of rules for each of their assets, if they fit the channels."""
+        sources: dict[str, AssetSources] = {}
+        for rule in rules:
+            for asset_id in rule.asset_ids:
+                known = sources.get(asset_id)
+                if known is None:
+                    named = functools.partial(self._catalog.channels.named, asset_id)
+                    known = sources[asset_id] = AssetSources(named)
+                key = ConditionKey(rule.condition_version_id, asset_id)
+                try:
+                    expression = compiled(rule.expression, rule.references.items(), known)
+                except InvalidArgumentError as error:
+                    _logger.warning("the rule %r is not evaluated: %s", rule.name, error)
+                    continue
+                yield Condition(key, expression, rule.live_from_position)
+
+    def views(self, channels: Mapping[str, DataType]) -> Views:
+        """What there is of some channels now."""
+        return {
+            channel_id: (self._store.view(channel_id, data_type), data_type)
+            for channel_id, data_type in channels.items()
+        }
+
+    def stretches(self, condition: Condition, run_id: str) -> list[Stretch]:
+        """The stretches of a condition in a run, as the annotations say."""
+        key = condition.key
+        assert isinstance(key, ConditionKey)  # noqa: S101 - see `compiled`
+        return [
+            Stretch(one.draft.start_ns, one.draft.end_ns, one.is_pending)
+            for one in self._catalog.annotations.of_condition(*key, run_id)
+        ]
+
+    def write(self, found: Sequence[Found]) -> None:
+        """Make annotations what was found, in one transaction."""
+        with self._lock:
+            rules = self._rules
+        self._catalog.annotations.replace(
+            [
+                condition_stretches(rules[one.condition.key], one)
+                for one in found
+                if one.condition.key in rules
+            ]
+        )
+
+    def backlog(self) -> Extents:
+        """What was not evaluated yet when the log forgot it."""
+        extents: Extents = {}
+        for one in self._catalog.rule_backlog.read():
+            part = Part(one.first_ns, one.last_ns)
+            extents.setdefault(one.run_id, {})[one.channel_id] = part
+        return extents
+
+    def write_backlog(self, extents: Extents) -> None:
+        """Keep what is not evaluated yet."""
+        self._catalog.rule_backlog.replace(
+            [
+                Waiting(run_id, channel_id, part.first_ns, part.last_ns)
+                for run_id, channels in extents.items()
+                for channel_id, part in channels.items()
+            ]
+        )
+
+    def _settle(self, keys: Iterable[object]) -> None:
+        version_ids = {key.condition_version_id for key in keys if isinstance(key, ConditionKey)}
+        if version_ids:
+            self._catalog.annotations.settle(sorted(version_ids))
+
+
+def condition_stretches(rule: RuleCondition, found: Found) -> ConditionStretches:
+    """What was found, as the catalog takes it."""
+    condition = found.condition
+    assert isinstance(condition.key, ConditionKey)  # noqa: S101 - see `CatalogBook.compiled`
+    change = found.change
+    return ConditionStretches(
+        condition=rule,
+        asset_id=condition.key.asset_id,
+        run_id=found.run_id,
+        from_ns=change.first_ns,
+        until_ns=change.last_ns,
+        stretches=[
+            AnnotationStretch(one.start_ns, one.end_ns, one.is_open) for one in change.stretches
+        ],
+        linked_channels=tuple(
+            LinkedChannel(source.channel_id, source.element_name) for source in condition.sources
+        ),
+    )
