@@ -27,7 +27,6 @@ from sift_server.ingest import (
 )
 from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
-from sift_server.query import PointReader
 from sift_server.rules import CatalogBook, LiveRules
 from sift_wire import decode
 
@@ -175,7 +174,7 @@ class Server:
         keep.callback(ingest_threads.shutdown)
         streams = IngestStream(ingestor, ingest_threads)
         app = build_app(
-            services(catalog, PointReader(store)),
+            services(catalog, store),
             call_threads,
             callers,
             streams,

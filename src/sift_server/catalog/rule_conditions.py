@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from sqlalchemy import select
 
 from sift_server.catalog import tables, tags
 from sift_server.catalog.chunks import chunks
-from sift_server.catalog.rule_content import Action, ActionKind, Condition, RuleContent
+from sift_server.catalog.rule_content import (
+    Action,
+    ActionKind,
+    Condition,
+    RuleContent,
+    StoredCondition,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,7 +68,29 @@ class RuleCondition:
     live_from_position: int
 
 
-def conditions(connection: Connection, rules: Iterable[Rule]) -> list[RuleCondition]:
+class Declared(NamedTuple):
+    """A version of a rule, stored or only thought of."""
+
+    rule_id: str
+    rule_version_id: str
+    content: RuleContent
+    conditions: tuple[StoredCondition, ...]
+    live_from_position: int
+
+    @classmethod
+    def of(cls, rule: Rule) -> Self:
+        """A rule, as it is stored."""
+        version = rule.version
+        return cls(
+            rule.rule_id,
+            version.rule_version_id,
+            rule.content,
+            tuple(rule.conditions),
+            version.live_from_position,
+        )
+
+
+def conditions(connection: Connection, rules: Iterable[Declared]) -> list[RuleCondition]:
     """Return the conditions of rules that make annotations."""
     made = [
         (rule, condition, ids.condition_id, ids.condition_version_id, action)
@@ -78,7 +106,7 @@ def conditions(connection: Connection, rules: Iterable[Rule]) -> list[RuleCondit
     return [
         RuleCondition(
             rule_id=rule.rule_id,
-            rule_version_id=rule.version.rule_version_id,
+            rule_version_id=rule.rule_version_id,
             condition_id=condition_id,
             condition_version_id=condition_version_id,
             name=rule.content.name,
@@ -92,7 +120,7 @@ def conditions(connection: Connection, rules: Iterable[Rule]) -> list[RuleCondit
                 action.assigned_to_user_id,
                 action.metadata,
             ),
-            live_from_position=rule.version.live_from_position,
+            live_from_position=rule.live_from_position,
         )
         for rule, condition, condition_id, condition_version_id, action in made
     ]

@@ -23,7 +23,8 @@ from sift_server.catalog import json_rule_lists, rule_rows, rule_writing, tables
 from sift_server.catalog.chunks import chunks
 from sift_server.catalog.fields import Field, Filterable, Kind, MetadataField, has_row
 from sift_server.catalog.paging import Listing, ListRequest, Page
-from sift_server.catalog.rule_conditions import assets_by_tag, assets_of, conditions
+from sift_server.catalog.rule_conditions import Declared, assets_by_tag, assets_of, conditions
+from sift_server.catalog.rule_ids import with_ids
 from sift_server.catalog.rule_writing import Change
 from sift_server.errors import InvalidArgumentError, NotFoundError
 
@@ -182,7 +183,8 @@ class Rules:
         )
         with self._context.database.read() as connection:
             rows = connection.execute(query.order_by(_rules.sequence))
-            return conditions(connection, map(rule_rows.rule_of, rows))
+            rules = map(rule_rows.rule_of, rows)
+            return conditions(connection, map(Declared.of, rules))
 
     def conditions(self, rule_version_ids: Sequence[str]) -> list[RuleCondition]:
         """Return the conditions of versions of rules, whether they are live or not.
@@ -191,7 +193,26 @@ class Rules:
             NotFoundError: There is no version of one of the ids.
         """
         with self._context.database.read() as connection:
-            return conditions(connection, rule_rows.versions(connection, rule_version_ids))
+            rules = rule_rows.versions(connection, rule_version_ids)
+            return conditions(connection, map(Declared.of, rules))
+
+    def conditions_of(self, contents: Sequence[RuleContent]) -> list[RuleCondition]:
+        """Return the conditions of rules that are not stored, with ids that are made up."""
+        new_id, now_ns = self._context.new_id, self._context.now_ns()
+        declared = [
+            Declared("", "", content, with_ids(content, (), (), new_id, now_ns), 0)
+            for content in contents
+        ]
+        with self._context.database.read() as connection:
+            return conditions(connection, declared)
+
+    def current_versions(self) -> list[str]:
+        """Return the ids of the newest versions of all rules that are not archived or deleted."""
+        query = select(_rules.current_version_id).where(
+            _rules.archived_ns.is_(None), _rules.deleted_ns.is_(None)
+        )
+        with self._context.database.read() as connection:
+            return list(connection.execute(query.order_by(_rules.sequence)).scalars())
 
     def assets_of(self, content: RuleContent) -> tuple[str, ...]:
         """Return the ids of the assets that a rule is about, also by their tags, each once."""

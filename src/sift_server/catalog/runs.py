@@ -138,6 +138,19 @@ class Runs:
         with self._context.database.read() as connection:
             return _get(connection, run_id)
 
+    def id_of_client_key(self, client_key: str) -> str:
+        """Return the id of the run that has a client key.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        query = select(_columns.run_id).where(_columns.client_key == client_key)
+        with self._context.database.read() as connection:
+            run_id = connection.execute(query).scalar_one_or_none()
+        if run_id is None:
+            raise NotFoundError(f"there is no run with the client key {client_key!r}")
+        return str(run_id)
+
     def names(self, run_ids: Iterable[str]) -> dict[str, str]:
         """Return the names of those runs that are known, by id."""
         wanted = sorted(set(run_ids))

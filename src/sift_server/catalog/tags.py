@@ -72,6 +72,18 @@ class Tags:
             row = connection.execute(select(tables.tags).where(_columns.name == name)).one()
         return _tag(row)
 
+    def names_of(self, tag_ids: Iterable[str]) -> list[str]:
+        """Return the names of tags.
+
+        Raises:
+            NotFoundError: There is no tag of an id.
+        """
+        wanted = list(dict.fromkeys(tag_ids))
+        with self._context.database.read() as connection:
+            check_known(connection, wanted)
+            names = known_names(connection, wanted)
+        return [names[tag_id] for tag_id in wanted]
+
     def list(self, request: ListRequest, use: TagUse | None = None) -> Page[Tag]:
         """Return a page of the tags; in the order of their creation, if not asked otherwise.
 

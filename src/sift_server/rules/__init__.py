@@ -3,10 +3,12 @@
 Points come in at `LiveRules.publish`, what rules say at `CatalogBook`, which is also where the
 stretches of truth leave, as annotations of the catalog. In between nothing knows of either:
 `run_evaluation` evaluates the conditions of a run, `evaluation` one condition piece by piece,
-`late` what came late, from what is stored. `registration` takes rules in.
+`late` what came late, from what is stored. `RuleEvaluation` evaluates what somebody asks about, and
+`registration` takes rules in.
 """
 
+from sift_server.rules.asked import AskedStretches, AskedTime, RuleEvaluation
 from sift_server.rules.book import CatalogBook
 from sift_server.rules.live import LiveRules
 
-__all__ = ["CatalogBook", "LiveRules"]
+__all__ = ["AskedStretches", "AskedTime", "CatalogBook", "LiveRules", "RuleEvaluation"]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sift_server.errors import ResourceExhaustedError
 from sift_server.rules.evaluation import BEGINNING
 from sift_server.rules.late import warm_up_start_ns
 from sift_server.rules.pieces import stored_pieces
-from sift_server.rules.stretches import Stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sift_server.rules.condition import Condition
     from sift_server.rules.late import Views
+    from sift_server.rules.stretches import Stretch
 
 STRETCHES_MAX = 100_000
 """How many stretches a condition may have in a run."""
@@ -31,7 +32,8 @@ def evaluate_range(
     """Evaluate a condition on the points of a run between two times, the end excluded.
 
     What came before the start is taken into account as if all had been evaluated: last known
-    values, windows, and a stretch that began earlier, which begins at the start here.
+    values, windows, and a stretch that began earlier, which begins some time before the start here;
+    see `within`.
 
     Args:
         condition: The condition.
@@ -61,4 +63,9 @@ def evaluate_range(
     still_open = None if mark.edge is None else mark.edge.open_stretch()
     if still_open is not None and still_open.end_ns >= start_ns:
         found.append(still_open)
-    return [Stretch(max(one.start_ns, start_ns), one.end_ns, one.is_open) for one in found]
+    return found
+
+
+def within(stretches: Sequence[Stretch], start_ns: int) -> list[Stretch]:
+    """Stretches that begin at a time at the earliest."""
+    return [replace(one, start_ns=max(one.start_ns, start_ns)) for one in stretches]

@@ -18,6 +18,7 @@ from sift_server.api.services import (
     ingestion_configs_v1,
     ingestion_configs_v2,
     ping,
+    rule_evaluation,
     rules,
     runs,
     tags,
@@ -25,15 +26,16 @@ from sift_server.api.services import (
 )
 from sift_server.api.services.annotation_logs import AnnotationLogService
 from sift_server.api.services.annotations import AnnotationService
+from sift_server.query import PointReader
 
 if TYPE_CHECKING:
     from sift_server.catalog import Catalog
-    from sift_server.query import PointReader
+    from sift_server.lake import PointStore
 
 __all__ = ["services"]
 
 
-def services(catalog: Catalog, reader: PointReader) -> list[object]:
+def services(catalog: Catalog, store: PointStore) -> list[object]:
     """Make all services over a catalog and the points."""
     return [
         ping.PingService(),
@@ -42,12 +44,13 @@ def services(catalog: Catalog, reader: PointReader) -> list[object]:
         assets.AssetService(catalog),
         runs.RunService(catalog),
         rules.RuleService(catalog),
+        rule_evaluation.RuleEvaluationService(catalog, store),
         AnnotationService(catalog),
         AnnotationLogService(catalog),
         tags.TagService(catalog),
         users.UserService(catalog),
         channels_v2.ChannelService(catalog),
         channels_v3.ChannelService(catalog),
-        data_v2.DataService(catalog, reader),
+        data_v2.DataService(catalog, PointReader(store)),
         dlq_errors.DlqErrorsService(catalog),
     ]
