@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from sift_server.commands.main import app
-from support.serving import serving
+from support.folders import FLOWS
+from support.serving import plain_channel, serving
+from support.telemetry import create_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +23,10 @@ def doctor(*arguments: object):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder that was served once, with nothing in it."""
+    """A folder that was served once, with a channel and no point."""
     with serving(tmp_path / "data") as server:
+        with plain_channel(server.address, server.api_key) as channel:
+            create_config(channel, FLOWS)
         assert server.stop() == 0
     return tmp_path / "data"
 
@@ -32,7 +36,7 @@ def test_it_says_what_there_is_and_what_is_wrong(folder: Path):
     result = doctor(folder)
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith("The folder is sound.\n")
-    assert "catalog  version 4, 0 assets" in result.stdout
+    assert "catalog  version 4, 1 asset, 2 channels" in result.stdout
     next(folder.glob("log/*.log")).unlink()
     result = doctor(folder, "--quick")
     assert result.exit_code == 3
@@ -44,6 +48,15 @@ def test_it_says_what_there_is_and_what_is_wrong(folder: Path):
     assert doctor(folder).exit_code == 0
     with serving(folder) as server:
         assert server.stop() == 0
+
+
+def test_a_first_start_that_did_not_get_far_is_no_problem(tmp_path: Path):
+    """The next one makes what is missing; there is nothing to be mended."""
+    (tmp_path / "format").write_text("1\n")
+    result = doctor(tmp_path, "--repair")
+    assert result.exit_code == 0
+    assert "No server was ever ready on this folder" in result.stdout
+    assert not (tmp_path / "log").exists()
 
 
 def test_programs_get_json(folder: Path):
