@@ -209,7 +209,10 @@ class _Proof:
             self._report.kills_at[where] += 1
         elif status:
             self._fail(f"a server ended with status {status}: {server.words()[-2000:]}")
-        for problem in examine(self._path / "data").report.problems:
+        data = self._path / "data"
+        if not (data / "format").exists():
+            return  # It was killed before it had a folder.
+        for problem in examine(data).report.problems:
             self._fail(f"the folder is not sound: {problem.where}: {problem.what}")
 
     def _check_failed_syncs(self, server: ServerProcess) -> None:
