@@ -172,6 +172,7 @@ class Server:
         keep.callback(call_threads.shutdown)
         ingest_threads = ThreadPoolExecutor(INGEST_THREADS, thread_name_prefix="sift-ingest")
         keep.callback(ingest_threads.shutdown)
+        keep.callback(ingestor.stop)
         streams = IngestStream(ingestor, ingest_threads)
         app = build_app(
             services(catalog, store),

@@ -12,7 +12,7 @@ from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest as Reque
 from sift_server.errors import NotFoundError
 from sift_server.ingest import FlowDirectory, Ingestor, PendingRejects
 from sift_server.lake import PointStore
-from sift_server.log import FileLog, LogFullError, LogRecord
+from sift_server.log import FileLog, LogFailedError, LogFullError, LogRecord
 from sift_server.log.files import Disk
 from sift_wire.decode import NotAtOnceError
 from sift_wire.frames import Frames
@@ -103,6 +103,24 @@ def test_what_is_taken_at_once_asks_nobody(ingestor, catalog):
     rejects.persist()
     assert not catalog.questions
     assert not catalog.entries
+
+
+def test_a_server_that_stops_waits_for_no_room(ingestor, monkeypatch: pytest.MonkeyPatch):
+    """If flushes fail for another reason than a full disk, there will never be any."""
+    ingestor, _ = ingestor
+    is_waiting = threading.Event()
+
+    def no_room(_store: PointStore, _timeout_s: float) -> bool:
+        is_waiting.set()
+        return False
+
+    monkeypatch.setattr(PointStore, "wait_for_room", no_room)
+    with ThreadPoolExecutor() as threads:
+        taken = threads.submit(ingestor.take, unknown(1))
+        assert is_waiting.wait(30)
+        ingestor.stop()
+        with pytest.raises(LogFailedError, match="the server stops"):
+            taken.result(30)
 
 
 class TestMoreThanIsDecodedAtATime:

@@ -12,6 +12,7 @@ from sift_server.ingest.acknowledged import (
     read_payload,
     record_payload,
 )
+from sift_server.log import LogFailedError
 from sift_wire.decode import decode
 from sift_wire.frames import Frames
 
@@ -92,6 +93,11 @@ class Ingestor:
         self.limits = limits or IngestLimits()
         self.keys = keys or AcknowledgedKeys()
         self._rules = rules
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Let nobody wait for room any more: the flush that would make it may fail for ever."""
+        self._is_stopping = True
 
     def takes_at_once(self, frames_bytes: int) -> bool:
         """Whether `take` would not have to wait now, and would be done in no time."""
@@ -118,7 +124,8 @@ class Ingestor:
 
         Raises:
             DiskFullError: The server is full, and the disk too; nothing was done.
-            LogFailedError: The log can't take any more; nothing of these frames is acknowledged.
+            LogFailedError: The log can't take any more, or there is no room and the server stops;
+                nothing of these frames is acknowledged.
             NotAtOnceError: They can't be taken at once; nothing was done.
         """
         if not at_once:
@@ -207,7 +214,8 @@ class Ingestor:
     def _wait_for_room(self) -> None:
         wait_s = self.limits.room_wait_ms / 1_000
         while not self._store.wait_for_room(wait_s) or not self._rejects.wait_for_room(wait_s):
-            pass
+            if self._is_stopping:
+                raise LogFailedError("the server stops, and has no room to take any more")
 
 
 def _size_bytes(frames: Frames, rejected: Iterable[RejectedMessage]) -> int:
