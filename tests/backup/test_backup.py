@@ -309,6 +309,36 @@ def test_nothing_is_overwritten(data: Path, tmp_path: Path):
         make_backup(data, data / "backup")
 
 
+def test_a_copy_is_as_closed_as_what_it_is_of(data: Path, tmp_path: Path):
+    """Others must not read in a backup, or a restored folder, what they can't read in the folder."""
+    data.chmod(0o700)
+    (data / "catalog.sqlite").chmod(0o600)
+    make_backup(data, tmp_path / "backup")
+    restore_backup(tmp_path / "backup", tmp_path / "again")
+    assert (tmp_path / "backup").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "backup").chmod(0o755)
+    (tmp_path / "closed").mkdir(0o700)
+    restore_backup(tmp_path / "backup", tmp_path / "closed")
+    for copy in ("again", "closed"):
+        assert (tmp_path / copy).stat().st_mode & 0o777 == 0o700
+        assert (tmp_path / copy / "catalog.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_that_can_not_be_replaced_is_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Before anything is copied: the folder that the caller is in, and where a disk is mounted."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(BackupError, match="the folder that you are in"):
+        make_backup(data, Path())
+    (tmp_path / "disk").mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "disk")
+    with pytest.raises(BackupError, match="a mount point"):
+        make_backup(data, tmp_path / "disk")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "disk", "here"]
+
+
 def test_a_folder_of_an_older_version_is_copied_as_it_is(data: Path, tmp_path: Path):
     """The server that serves what is restored brings its catalog up."""
     for file in data.glob("catalog.sqlite*"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ def copy_catalog(source: Path, target: Path) -> None:
     """
     if not source.is_file():
         raise BackupError(f"{source} is missing. See 'sift doctor'.")
+    # Before anything is in it: it can be read by those who can read the catalog.
+    mode = source.stat().st_mode & 0o777
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
     address = f"file:{quote(str(source.absolute()))}?mode=rw"
     try:
         with (

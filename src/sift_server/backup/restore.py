@@ -28,7 +28,7 @@ def restore_backup(
         OSError: A file can't be read or written; nothing is left behind.
     """
     manifest = read_manifest(backup)
-    with filled(data_dir) as partial:
+    with filled(data_dir, backup) as partial:
         require_room(partial, manifest.size_bytes)
         for entry in manifest.entries:
             try:

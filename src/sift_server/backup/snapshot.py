@@ -92,7 +92,7 @@ def make_backup(
         entries = {entry.path: entry for entry in read_manifest(earlier).entries}
         known = EarlierBackup(earlier, entries)
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    with filled(target) as partial, ExitStack() as opened:
+    with filled(target, data_dir) as partial, ExitStack() as opened:
         if known is None:
             require_room(partial, bytes_to_copy(data_dir))
         for name in ("keys", *_SMALL_FILES):

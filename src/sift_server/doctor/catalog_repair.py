@@ -101,6 +101,8 @@ def mend_catalog(
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         ready = path.with_name(f"{path.name}.new")
         shutil.copyfile(mended, ready)
+        if was_there:
+            shutil.copymode(path, ready)
     with ready.open("rb") as file:
         os.fsync(file.fileno())
     for suffix in ("", *BESIDE_SUFFIXES):
