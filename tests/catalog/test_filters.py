@@ -254,7 +254,7 @@ def test_filters_mean_what_cel_means(runs, text):
         ("name * 2 == 4", "filters can't have"),
         ("name == b'a'", "filters can't have"),
         ("{'a': 1} == 2", "filters can't have"),
-        ("size(name) == 99999999999999999999", "over 64 bits"),
+        ("size(name) == 99999999999999999999", "64 bits"),
         ("size(name) == -(-9223372036854775808)", "beyond 64 bits"),
         ("size(name) == 9223372036854775807 + 1", "beyond 64 bits"),
         ("start_time > now() + duration('2500000h')", "beyond 64 bits"),

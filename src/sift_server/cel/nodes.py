@@ -18,11 +18,24 @@ class _Placed:
     at: int = field(default=0, compare=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Literal(_Placed):
-    """A string, number, bool or null."""
+    """A string, number, bool or null.
+
+    `1`, `1.0` and `true` are not the same, nor are `0.0` and `-0.0`.
+    """
 
     value: str | int | float | bool | None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Literal) and self._written == other._written
+
+    def __hash__(self) -> int:
+        return hash(self._written)
+
+    @property
+    def _written(self) -> str:
+        return repr(self.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,13 @@ from sift_server.cel.nodes import (
     Not,
     Operation,
 )
-from sift_server.cel.text import DEPTH_MAX, TooDeepError, TooManyTokensError, without_strings
+from sift_server.cel.text import (
+    CHAIN_MAX,
+    DEPTH_MAX,
+    TooDeepError,
+    TooManyTokensError,
+    without_strings,
+)
 from sift_server.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -78,6 +84,14 @@ def parse(text: str, dialect: Dialect) -> Node:
             f"the {dialect.noun} has {len(text):,} characters, the limit is"
             f" {dialect.chars_max:,}; {dialect.too_long}"
         )
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidArgumentError(
+                f"the {dialect.noun} has {text[error.start]!a} at column {error.start + 1}, half"
+                " of a character of UTF-16; write the whole character"
+            ) from None
     if len(text) > _CACHED_CHARS_MAX:
         return _parse(text, dialect)
     return _parse_cached(text, dialect)
@@ -99,12 +113,20 @@ def _parse(text: str, dialect: Dialect) -> Node:
             f" {dialect.too_long}"
         ) from None
     except CELParseError as error:
-        where = f" at column {error.column}" if error.column and error.column > 0 else ""
+        where = _where(text, error.line, error.column)
         raise InvalidArgumentError(
             f"the {dialect.noun} {shortened(text)} can't be read{where}; it should look like"
             f" `{dialect.example}`, with quotes inside of a string escaped by a backslash"
         ) from None
     return _Reader(text, dialect).node(tree, 0)
+
+
+def _where(text: str, line: int | None, column: int | None) -> str:
+    """Where the parser stopped, in columns of the whole text as everywhere."""
+    if line is None or column is None or line < 1 or column < 1:
+        return " at its end"
+    lines_before = text.split("\n")[: line - 1]
+    return f" at column {sum(len(each) + 1 for each in lines_before) + column}"
 
 
 _REFERENCE = re.compile(r"\$(?=\w)")
@@ -114,6 +136,7 @@ _REFERENCE = re.compile(r"\$(?=\w)")
 def _too_deep(text: str, dialect: Dialect) -> InvalidArgumentError:
     return InvalidArgumentError(
         f"the {dialect.noun} {shortened(text)} is nested more than {DEPTH_MAX} levels deep"
+        f" (DEPTH_MAX); {dialect.too_long}"
     )
 
 
@@ -129,11 +152,23 @@ def _parser() -> Callable[[str], Any]:
 
 @functools.cache
 def _build_parser() -> Callable[[str], Any]:
-    from celpy.celparser import CELParser  # noqa: PLC0415 - slow to import, rarely needed
+    # Slow to import, and rarely needed.
+    from celpy.celparser import CELParser  # noqa: PLC0415
+    from lark import Token  # noqa: PLC0415
 
-    CELParser()  # builds the grammar's tables, which all parsers share
+    class Parser(CELParser):
+        """The parser, of which `true` and `false` know where they stand."""
+
+        @staticmethod
+        def ambiguous_literals(t: Token) -> Token:
+            if t.value in ("true", "false"):
+                return Token.new_borrow_pos("BOOL_LIT", t.value, t)
+            return t
+
+    CELParser.CEL_PARSER = None
+    Parser()  # builds the grammar's tables, which all parsers share
     # A parser remembers the text of its last call, so that every call gets a parser of its own.
-    return lambda text: CELParser().parse(text)
+    return lambda text: Parser().parse(text)
 
 
 class _Reader:
@@ -190,13 +225,23 @@ class _Reader:
         return self._operation(tree, depth)
 
     def _operation(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
-        head, right = tree.children
-        return Operation(
-            _OPERATORS[head.data],
-            self.node(head.children[0], depth),
-            self.node(right, depth),
-            at=_start(tree),
-        )
+        # `a + b + c` is ((a + b) + c) in the tree: read from the right, without recursion.
+        rule, start = tree.data, _start(tree)
+        steps = []
+        while tree.data == rule and len(tree.children) > 1:
+            head, right = tree.children
+            steps.append((_OPERATORS[head.data], right))
+            tree = head.children[0]
+        if len(steps) > CHAIN_MAX:
+            raise InvalidArgumentError(
+                f"the {self._dialect.noun} {shortened(self._text)}, at column {start + 1}, has"
+                f" {len(steps):,} operators side by side, the limit is {CHAIN_MAX} (CHAIN_MAX); put"
+                " parts of it in parentheses"
+            )
+        node = self.node(tree, depth)
+        for operator, right in reversed(steps):
+            node = Operation(operator, node, self.node(right, depth), at=start)
+        return node
 
     def _unary(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         sign, operand = tree.children
@@ -209,23 +254,27 @@ class _Reader:
 
     def _ident(self, tree: Any, _depth: int) -> Node:  # noqa: ANN401
         (token,) = tree.children
-        return Name(self._text[token.start_pos : token.end_pos], at=token.start_pos)
+        return Name(self._word(token), at=token.start_pos)
 
     def _ident_arg(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         name, *arguments = tree.children
-        return Call(str(name), self._arguments(arguments, depth), at=_start(tree))
+        return Call(self._word(name), self._arguments(arguments, depth), at=_start(tree))
 
     def _member_dot_arg(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         receiver, name, *arguments = tree.children
         everything = (self.node(receiver, depth), *self._arguments(arguments, depth))
-        return Call(str(name), everything, at=_start(tree))
+        return Call(self._word(name), everything, at=_start(tree))
+
+    def _word(self, token: Any) -> str:  # noqa: ANN401
+        # The parser did not see a `$`.
+        return self._text[token.start_pos : token.end_pos]
 
     def _arguments(self, lists: list[Any], depth: int) -> tuple[Node, ...]:
         return tuple(self.node(child, depth) for one in lists for child in one.children)
 
     def _member_dot(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         target, key = tree.children
-        return Entry(self.node(target, depth), str(key), is_quoted=True, at=_start(tree))
+        return Entry(self.node(target, depth), self._word(key), is_quoted=True, at=_start(tree))
 
     def _member_index(self, tree: Any, depth: int) -> Node:  # noqa: ANN401
         target, key = tree.children
@@ -246,7 +295,7 @@ class _Reader:
         written = str(token)
         if token.type in _STRINGS:
             # The parser did not see what is in it.
-            written = self._text[token.start_pos : token.end_pos]
+            written = self._word(token)
         value = _literal(token.type, written, self._dialect.noun)
         return Literal(value, at=token.start_pos)
 
@@ -310,7 +359,10 @@ def _literal(kind: str, text: str, noun: str) -> str | int | float | bool | None
     digits = text.rstrip("uU")
     number = int(digits, 16 if "x" in digits else 10)
     if not INT_64_MIN <= number <= INT_64_MAX:
-        raise InvalidArgumentError(f"the number {shortened(text)} in the {noun} has over 64 bits")
+        raise InvalidArgumentError(
+            f"the number {shortened(text)} in the {noun} does not fit a signed integer of 64 bits;"
+            " write larger ones as doubles, such as 1e19"
+        )
     return number
 
 

@@ -14,6 +14,9 @@ import re
 DEPTH_MAX = 64
 """How deep parentheses, calls and `!` may stand in each other."""
 
+CHAIN_MAX = 256
+"""How many operators such as `+` may stand side by side, as in `a + b + c`."""
+
 _TOKEN = re.compile(
     r"""
       [ \t\n\f\r]+
