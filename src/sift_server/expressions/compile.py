@@ -28,6 +28,8 @@ EXPRESSION_TOKENS_MAX = 4_000
 EXPRESSION_CHANNELS_MAX = 100
 """How many channels an expression may name."""
 
+_ARITHMETIC = frozenset("+-*/%")
+
 _SHOWN_MAX = 12
 """How many names a message lists."""
 
@@ -104,14 +106,19 @@ class _Typed:
         type: Its type.
         literal: Its value, of a literal or what is made of literals only.
         compute: Computes it from the columns of its region; None for a literal.
-        choices: The strings that it can be; None if any.
+        source: The channel that it is; None if it is none.
     """
 
     node: cel.Node
     type: Type
     literal: Column | None = None
     compute: Callable[[Sequence[Column]], Column] | None = None
-    choices: frozenset[str] | None = None
+    source: Source | None = None
+
+    @property
+    def what(self) -> str:
+        """What it is, for messages."""
+        return self.type.value if self.source is None else f"{self.source.name} ({self.type.value})"
 
 
 class _Compiler:
@@ -129,8 +136,7 @@ class _Compiler:
     def region(self, node: cel.Node) -> Region:
         """Compile what is computed at the points of the channels and functions that it names."""
         part = _RegionCompiler(self)
-        typed = part.typed(node)
-        return Region(typed.type, tuple(part.leaves.values()), _computed(typed))
+        return part.region(part.typed(node))
 
     def source_index(self, node: cel.Node, source: Source) -> int:
         """Where the points of a channel are among the inputs."""
@@ -140,7 +146,8 @@ class _Compiler:
         if len(self.sources) == EXPRESSION_CHANNELS_MAX:
             raise self.error(
                 node,
-                f"names more than {EXPRESSION_CHANNELS_MAX} channels (EXPRESSION_CHANNELS_MAX)",
+                f"names more than {EXPRESSION_CHANNELS_MAX} channels (EXPRESSION_CHANNELS_MAX);"
+                f" {_DIALECT.too_long}",
             )
         self.sources.append(source)
         return len(self.sources) - 1
@@ -149,7 +156,9 @@ class _Compiler:
         """The channel, or element of a bit field, that a name stands for."""
         name = _dotted(node)
         if name is None:
-            raise self.error(node, "takes an element of what is no channel")
+            raise self.error(
+                node, "takes an element of what is no channel; write `channel.element`"
+            )
         found = self._lookup(name)
         if found is None and isinstance(node, cel.Entry):
             owner_name = _dotted(node.target)
@@ -177,7 +186,10 @@ class _Compiler:
         if name.startswith("$"):
             known = _listed(self._references) if self._references else "none"
             return f"names {name}, which stands for no channel; the references are {known}"
-        return f"names {name}, which is neither a reference such as $1 nor a channel of the asset"
+        return (
+            f"names {name}, which is neither a reference such as $1 nor a channel of the asset;"
+            " check how the channel is written"
+        )
 
     def error(self, node: cel.Node, what: str) -> ExpressionError:
         """An error that says where."""
@@ -190,7 +202,13 @@ class _RegionCompiler:
 
     def __init__(self, whole: _Compiler) -> None:
         self._whole = whole
-        self.leaves: dict[object, Leaf] = {}
+        # By the index of the channel, or the call of the function over time.
+        self._leaves: dict[object, tuple[int, Leaf]] = {}
+
+    def region(self, typed: _Typed) -> Region:
+        """What evaluates the whole region."""
+        leaves = tuple(leaf for _, leaf in self._leaves.values())
+        return Region(typed.type, leaves, _computed(typed))
 
     def typed(self, node: cel.Node) -> _Typed:
         """Compile a node and those below it."""
@@ -227,14 +245,13 @@ class _RegionCompiler:
         source = self._whole.source(node)
         index = self._whole.source_index(node, source)
         assert source.type is not None  # noqa: S101 - `source` has refused those
-        return self._leaf(node, ("channel", index), Input(index, source.type), source.choices)
+        return self._leaf(node, index, Input(index, source.type), source)
 
     def _leaf(
-        self, node: cel.Node, key: object, leaf: Leaf, choices: frozenset[str] | None = None
+        self, node: cel.Node, key: object, leaf: Leaf, source: Source | None = None
     ) -> _Typed:
-        place = list(self.leaves).index(key) if key in self.leaves else len(self.leaves)
-        self.leaves.setdefault(key, leaf)
-        return _Typed(node, leaf.type, None, lambda columns: columns[place], choices)
+        place, leaf = self._leaves.setdefault(key, (len(self._leaves), leaf))
+        return _Typed(node, leaf.type, None, lambda columns: columns[place], source)
 
     def _operation(self, node: cel.Operation) -> _Typed:
         match node.operator:
@@ -266,7 +283,7 @@ class _RegionCompiler:
         typed = self.typed(node)
         if typed.type is not Type.BOOL:
             raise self._whole.error(
-                node, f"has {typed.type.value} where a condition is needed, such as `... > 0`"
+                node, f"has {typed.what} where a condition is needed, such as `... > 0`"
             )
         return typed
 
@@ -281,7 +298,8 @@ class _RegionCompiler:
             if not (yes.type.is_number and no.type.is_number):
                 raise self._whole.error(
                     node.yes,
-                    f"chooses between {yes.type.value} and {no.type.value}; both have to be alike",
+                    f"chooses between {yes.what} and {no.what}; both have to be numbers, strings or"
+                    " bools",
                 )
             kind = Type.DOUBLE
         parts = [condition, yes, no]
@@ -303,22 +321,26 @@ class _RegionCompiler:
         fits = left.type is right.type or (left.type.is_number and right.type.is_number) or is_flag
         if not fits:
             raise self._whole.error(
-                left.node, f"compares {left.type.value} with {right.type.value} by {sign}"
+                left.node,
+                f"compares {left.what} with {right.what} by {sign}; both have to be numbers,"
+                " strings or bools",
             )
         if Type.BOOL in kinds and sign not in ("==", "!="):
-            raise self._whole.error(left.node, f"compares bools by {sign}; they are == or != only")
+            raise self._whole.error(
+                left.node, f"compares {left.what} by {sign}; bools are == or != only"
+            )
         for one, other in ((left, right), (right, left)):
             self._check_choice(one, other)
 
     def _check_choice(self, one: _Typed, other: _Typed) -> None:
-        if one.choices is None or other.literal is None:
+        choices = None if one.source is None else one.source.choices
+        if choices is None or other.literal is None or other.literal.values in choices:
             return
-        if other.literal.values not in one.choices:
-            raise self._whole.error(
-                other.node,
-                f"compares an enum with {other.literal.values!r}, which it never is; it is one of"
-                f" {_listed(sorted(one.choices))}",
-            )
+        raise self._whole.error(
+            other.node,
+            f"compares {one.what} with {cel.shortened(other.literal.values)}, which is none"
+            f" of its names, {_listed(sorted(choices))}",
+        )
 
     def _is_in(self, node: cel.Operation) -> _Typed:
         subject = self.typed(node.left)
@@ -334,22 +356,50 @@ class _RegionCompiler:
         return self._apply(node, Type.BOOL, lambda of: operators.is_in(of[0], items), [subject])
 
     def _arithmetic(self, node: cel.Operation) -> _Typed:
-        sign, left, right = node.operator, self.typed(node.left), self.typed(node.right)
-        for side in (left, right):
-            self._check_number(side, f"calculates `{sign}` with")
-        is_double = sign == "/" or Type.DOUBLE in (left.type, right.type)
-        return self._apply(
-            node,
-            Type.DOUBLE if is_double else Type.INT,
-            lambda of: operators.arithmetic(sign, of[0], of[1]),
-            [left, right],
-        )
+        # `a + b + c` is ((a + b) + c) in the tree: compiled as one, without recursion.
+        steps = []
+        left: cel.Node = node
+        while isinstance(left, cel.Operation) and left.operator in _ARITHMETIC:
+            steps.append(left)
+            left = left.left
+        steps.reverse()
+        parts = [self.typed(left), *(self.typed(step.right) for step in steps)]
+        for part, step in zip(parts, [steps[0], *steps], strict=True):
+            self._check_number(part, f"calculates `{step.operator}` with")
+        while len(parts) > 1 and parts[0].literal is not None and parts[1].literal is not None:
+            parts[:2] = [self._chain(steps[:1], parts[:2])]
+            del steps[0]
+        return self._chain(steps, parts) if steps else parts[0]
+
+    def _chain(self, steps: Sequence[cel.Operation], parts: Sequence[_Typed]) -> _Typed:
+        signs = [step.operator for step in steps]
+        is_double = "/" in signs or any(part.type is Type.DOUBLE for part in parts)
+
+        def call(of: Sequence[Column]) -> Column:
+            found = of[0]
+            for sign, operand in zip(signs, of[1:], strict=True):
+                found = operators.arithmetic(sign, found, operand)
+            return found
+
+        return self._apply(steps[-1], Type.DOUBLE if is_double else Type.INT, call, parts)
 
     def _check_number(self, typed: _Typed, does: str) -> None:
-        if not typed.type.is_number:
-            raise self._whole.error(typed.node, f"{does} {typed.type.value}, which is no number")
+        if typed.type.is_number:
+            return
+        instead = (
+            "`... ? 1 : 0` makes one of it"
+            if typed.type is Type.BOOL
+            else "size() and comparisons make something else of it"
+        )
+        raise self._whole.error(typed.node, f"{does} {typed.what}, which is no number; {instead}")
 
     def _call(self, node: cel.Call) -> _Typed:
+        if _is_window(node):
+            raise self._whole.error(
+                node,
+                "has a window where none belongs; it stands last in a function of one, such as"
+                ' avg($1, rolling("10s"))',
+            )
         candidates = FUNCTIONS.get(node.function)
         if candidates is None:
             raise self._whole.error(
@@ -374,8 +424,15 @@ class _RegionCompiler:
                 [None if part.literal is None else part.literal.values for part in parts]
             )
         except FunctionError as error:
-            raise self._whole.error(node, f"calls {node.function}(), which {error}") from None
+            raise self._misused(node, error, parts) from None
         return self._apply(node, kind, function.call, parts)
+
+    def _misused(
+        self, node: cel.Call, error: FunctionError, parts: Sequence[_Typed]
+    ) -> ExpressionError:
+        channels = [part.what for part in parts if part.source is not None]
+        given = f"; given are {', '.join(channels)}" if channels else ""
+        return self._whole.error(node, f"calls {node.function}(), which {error}{given}")
 
     def _call_over_time(self, node: cel.Call, function: OverTime) -> _Typed:
         least, most = function.parameters
@@ -383,23 +440,26 @@ class _RegionCompiler:
             raise self._whole.error(
                 node, f"calls {node.function}(), which is written {function.form}"
             )
-        argument = self._whole.region(node.arguments[0])
+        part = _RegionCompiler(self._whole)
+        typed = part.typed(node.arguments[0])
+        argument = part.region(typed)
         if not argument.leaves:
             raise self._whole.error(
-                node.arguments[0], f"calls {node.function}() of what never changes"
+                node.arguments[0],
+                f"calls {node.function}() of what never changes; it takes channels",
             )
         parameters = [self._parameter(each) for each in node.arguments[1:]]
         try:
             step: Step = function.make(argument.type, parameters)
         except FunctionError as error:
-            raise self._whole.error(node, f"calls {node.function}(), which {error}") from None
+            raise self._misused(node, error, [typed]) from None
         return self._leaf(node, node, StepLeaf(step, argument))
 
     def _parameter(self, node: cel.Node) -> Any:  # noqa: ANN401 - any literal
         if not _is_window(node):
             typed = self.typed(node)
             if typed.literal is None:
-                raise self._whole.error(node, "needs a literal here")
+                raise self._whole.error(node, 'needs a literal here, such as 5 or "500ms"')
             return typed.literal.values
         assert isinstance(node, cel.Call)  # noqa: S101 - `_is_window`
         literals = [each.value for each in node.arguments if isinstance(each, cel.Literal)]
@@ -422,7 +482,9 @@ class _RegionCompiler:
             literals = [part.literal for part in parts if part.literal is not None]
             made = call([literals[0].written_out(1), *literals[1:]])
             if made.known is not None and not made.known.all():
-                raise self._whole.error(node, "computes a number that does not fit 64 bits")
+                raise self._whole.error(
+                    node, "computes an integer that is none of 64 bits; write doubles, such as 1.0"
+                )
             return _Typed(node, kind, _as_literal(made))
         computes = [_computed(part) for part in parts]
         return _Typed(
@@ -436,10 +498,6 @@ def _computed(typed: _Typed) -> Callable[[Sequence[Column]], Column]:
     literal = typed.literal
     assert literal is not None  # noqa: S101 - one of the two is there
     return lambda _: literal
-
-
-def _value(typed: _Typed) -> Any:  # noqa: ANN401 - any literal
-    return None if typed.literal is None else typed.literal.values
 
 
 def _as_literal(column: Column) -> Column:

@@ -18,7 +18,7 @@ WINDOW_NS_MAX = 600 * 1_000_000_000
 """Longest window, and longest `persistence`."""
 
 _TEXT_CHARS_MAX = 40
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h)")
 
 
 class DurationError(ValueError):

@@ -48,6 +48,9 @@ _DOUBLE_IS_EXACT_MAX = 2**53
 """Integers up to this size are doubles too."""
 
 
+_FEW = 16
+
+
 def compare(sign: str, left: Column, right: Column) -> Column:
     """`left sign right`, of `== != < <= > >=`; both numbers, both strings, or both bools."""
     if left.is_literal:
@@ -67,8 +70,11 @@ def compare(sign: str, left: Column, right: Column) -> Column:
 def _compare_texts(sign: str, left: Texts, right: Texts | str) -> Any:  # noqa: ANN401
     call = _COMPARE_TEXT[sign]
     if isinstance(right, str):
-        found = _to_bools(call(left.strings, pa.scalar(right, pa.large_string())))
-        return found if left.codes is None else found[left.codes]
+        if left.codes is not None and len(left.strings) <= _FEW:
+            # For a few strings, as enums have, Arrow takes longer than Python.
+            each = [_COMPARE[sign](string, right) for string in left.strings.to_pylist()]
+            return left.spread(np.array(each, np.bool_))
+        return left.spread(_to_bools(call(left.strings, pa.scalar(right, pa.large_string()))))
     return _to_bools(call(left.plain(), right.plain()))
 
 
@@ -83,17 +89,24 @@ def _compare_mixed(sign: str, integers: NDArray[Any], doubles: Any) -> Any:  # n
         return _compare_with_double(sign, integers, doubles)
     if _is_exact(integers):
         return _COMPARE[sign](integers.astype(np.float64), doubles)
-    # Python compares a large integer with a double as the numbers that they are.
-    pairs = zip(integers.tolist(), doubles.tolist(), strict=True)
-    compared = (_COMPARE[sign](integer, double) for integer, double in pairs)
-    return np.fromiter(compared, np.bool_, len(integers))
+    # An integer is compared with the next whole number: below for `>` and `<=`, above for others.
+    whole = np.floor(doubles) if sign in (">", "<=") else np.ceil(doubles)
+    top = 2.0**64 if integers.dtype == np.uint64 else 2.0**63
+    bottom = 0.0 if integers.dtype == np.uint64 else -(2.0**63)
+    fits = (whole >= bottom) & (whole < top)
+    with np.errstate(invalid="ignore"):
+        found = _COMPARE[sign](integers, np.where(fits, whole, 0.0).astype(integers.dtype))
+    if sign in ("==", "!="):
+        return np.where(fits & (whole == doubles), found, sign == "!=")
+    # What does not fit is beyond all integers, or NaN, to which nothing is in order.
+    return np.where(fits, found, _COMPARE[sign](0.0, doubles))
 
 
 def _compare_mixed_flipped(sign: str, doubles: NDArray[np.float64], integers: Any) -> Any:  # noqa: ANN401
     if isinstance(integers, int):
         if abs(integers) <= _DOUBLE_IS_EXACT_MAX:
             return _COMPARE[sign](doubles, float(integers))
-        integers = np.full(len(doubles), integers)
+        integers = np.full(len(doubles), integers, np.int64)
     return _compare_mixed(FLIPPED[sign], integers, doubles)
 
 
@@ -213,15 +226,11 @@ def _logic(operands: Sequence[Column], *, decides: bool) -> Column:
     known = operands[0].known
     for operand in operands[1:]:
         if known is not None or operand.known is not None:
-            is_decided = (_is_known(known) & (found == decides)) | (
-                _is_known(operand.known) & (operand.values == decides)
+            left, right = _is_known(known), _is_known(operand.known)
+            known = (
+                (left & right) | (left & (found == decides)) | (right & (operand.values == decides))
             )
-            # What is not known must not decide.
-            both = _is_known(known) & _is_known(operand.known)
-            found = np.where(is_decided, decides, combine(found, operand.values))
-            known = is_decided | both
-        else:
-            found = combine(found, operand.values)
+        found = combine(found, operand.values)
     return Column(Type.BOOL, found, known)
 
 
@@ -233,6 +242,8 @@ def choice(condition: Column, yes: Column, no: Column) -> Column:
     """`condition ? yes : no`: of the side that is chosen, nothing else matters."""
     count = max(len(column) for column in (condition, yes, no) if not column.is_literal)
     condition, yes, no = (column.written_out(count) for column in (condition, yes, no))
+    if yes.type is no.type is Type.INT and yes.values.dtype != no.values.dtype:
+        yes, no = yes.signed(), no.signed()
     known = condition.known
     if yes.known is not None or no.known is not None:
         chosen = np.where(condition.values, yes.known_places(), no.known_places())
@@ -243,10 +254,6 @@ def choice(condition: Column, yes: Column, no: Column) -> Column:
     if Type.DOUBLE in (yes.type, no.type):
         found = np.where(condition.values, yes.doubles(), no.doubles())
         return Column(Type.DOUBLE, found, known)
-    if yes.values.dtype != no.values.dtype:
-        yes, no = yes.signed(), no.signed()
-        chosen = np.where(condition.values, yes.known_places(), no.known_places())
-        known = both_known(condition.known, chosen)
     return Column(yes.type, np.where(condition.values, yes.values, no.values), known)
 
 

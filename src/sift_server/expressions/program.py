@@ -9,7 +9,7 @@ same whether or not it is compared with a faster channel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sift_server.expressions.signal import AGE_NS_MAX, Signal, meet
@@ -85,21 +85,22 @@ class Region:
         type: Type of the result.
         leaves: What it is computed from.
         compute: Computes it from a column of each leaf.
+        lookback_ns: How much of the time before matters; None if all of it.
     """
 
     type: Type
     leaves: tuple[Leaf, ...]
     compute: Callable[[Sequence[Column]], Column]
+    lookback_ns: int | None = field(init=False)
 
-    @property
-    def lookback_ns(self) -> int | None:
-        """How much of the time before matters; None if all of it."""
+    def __post_init__(self) -> None:
         deepest: int | None = 0
         for leaf in self.leaves:
-            if leaf.lookback_ns is None or deepest is None:
-                return None
-            deepest = max(deepest, leaf.lookback_ns)
-        return deepest if len(self.leaves) == 1 else _sum(deepest, AGE_NS_MAX)
+            lookback_ns = leaf.lookback_ns
+            deepest = None if deepest is None or lookback_ns is None else max(deepest, lookback_ns)
+        if len(self.leaves) > 1:
+            deepest = _sum(deepest, AGE_NS_MAX)
+        object.__setattr__(self, "lookback_ns", deepest)
 
     def advance(self, memory: Any, inputs: Sequence[Signal]) -> tuple[Signal, Any]:  # noqa: ANN401
         """Compute the next piece; `memory` is None before the first."""

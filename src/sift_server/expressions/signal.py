@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sift_server.expressions.places import NO_AGE, held_places
 from sift_server.expressions.values import Column, blank, joined
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def meet(
         np.array_equal(signal.times_ns, first) for signal in signals[1:]
     ):
         return first, [signal.column for signal in signals]
-    times_ns = np.unique(np.concatenate([signal.times_ns for signal in signals]))
+    times_ns = _all_times(signals)
     columns = [
         _held(behind(last, signal), times_ns, ageless)
         for signal, last, ageless in zip(signals, lasts, is_ageless, strict=True)
@@ -78,17 +79,25 @@ def meet(
     return times_ns, columns
 
 
-def not_older(times_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The earliest time whose value is still known, for each time."""
-    return np.maximum(times_ns, np.iinfo(np.int64).min + AGE_NS_MAX) - AGE_NS_MAX
+def _all_times(signals: Sequence[Signal]) -> NDArray[np.int64]:
+    times_ns = np.concatenate([signal.times_ns for signal in signals])
+    times_ns.sort(kind="stable")  # which merges what is in order already
+    is_new = np.ones(len(times_ns), np.bool_)
+    np.not_equal(times_ns[1:], times_ns[:-1], out=is_new[1:])
+    return times_ns[is_new]
+
+
+def ages(before_ns: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """How long each of the first times is before that of the second, which is no earlier."""
+    # A difference of times may need all 64 bits.
+    return (times_ns - before_ns).view(np.uint64)
 
 
 def _held(signal: Signal, times_ns: NDArray[np.int64], is_ageless: bool) -> Column:
     if not len(signal):
         return blank(signal.column, len(times_ns))
-    places = np.searchsorted(signal.times_ns, times_ns, side="right") - 1
-    is_there = places >= 0
-    places = np.maximum(places, 0)
-    if not is_ageless:
-        is_there &= signal.times_ns[places] >= not_older(times_ns)
-    return signal.column.take(places).only(None if is_there.all() else is_there)
+    places = np.empty(len(times_ns), np.int64)
+    known = np.empty(len(times_ns), np.bool_)
+    age_ns_max = NO_AGE if is_ageless else AGE_NS_MAX
+    is_known = held_places(signal.times_ns, times_ns, age_ns_max, places, known)
+    return signal.column.take(places).only(None if is_known else known)

@@ -50,6 +50,11 @@ class Texts:
             return Texts(self.strings, self.codes[places])
         return Texts(self.strings.take(pa.array(places)))
 
+    def __getitem__(self, places: slice) -> Texts:
+        if self.codes is not None:
+            return Texts(self.strings, self.codes[places])
+        return Texts(self.strings[places])
+
     def plain(self) -> Any:  # noqa: ANN401 (pyarrow has no types)
         """The strings as one Arrow array, one a place."""
         return self.strings if self.codes is None else self.strings.take(pa.array(self.codes))
@@ -88,6 +93,11 @@ class Column:
         values = self.values.take(places)
         known = None if self.known is None else self.known[places]
         return type(self)(self.type, values, known)
+
+    def part(self, start: int, end: int) -> Self:
+        """The values of these places, which are not copied."""
+        known = None if self.known is None else self.known[start:end]
+        return type(self)(self.type, self.values[start:end], known)
 
     def only(self, known: NDArray[np.bool_] | None) -> Self:
         """The same values, missing also where `known` is False."""
@@ -143,14 +153,21 @@ def joined(first: Column, second: Column) -> Column:
     if first.known is not None or second.known is not None:
         known = np.concatenate([first.known_places(), second.known_places()])
     if first.type is Type.STRING:
-        one, other = first.values, second.values
-        if one.strings is other.strings and one.codes is not None:
-            return Column(
-                Type.STRING, Texts(one.strings, np.concatenate([one.codes, other.codes])), known
-            )
-        strings = pa.concat_arrays([one.plain(), other.plain()])
-        return Column(Type.STRING, Texts(strings), known)
+        return Column(Type.STRING, _joined_texts(first.values, second.values), known)
     return Column(first.type, np.concatenate([first.values, second.values]), known)
+
+
+def _joined_texts(first: Texts, second: Texts) -> Texts:
+    if first.codes is None or second.codes is None:
+        return Texts(pa.concat_arrays([first.plain(), second.plain()]))
+    codes = np.concatenate([first.codes, second.codes])
+    if first.strings is second.strings or first.strings.equals(second.strings):
+        return Texts(first.strings, codes)
+    if len(first.strings) + len(second.strings) > len(codes):
+        # More strings than places: they would become more and more.
+        return Texts(pa.concat_arrays([first.plain(), second.plain()]))
+    codes[len(first.codes) :] += len(first.strings)
+    return Texts(pa.concat_arrays([first.strings, second.strings]), codes)
 
 
 def blank(like: Column, count: int) -> Column:

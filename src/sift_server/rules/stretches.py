@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sift_server.expressions import AGE_NS_MAX
-from sift_server.expressions.signal import not_older
+from sift_server.expressions.signal import ages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def ended_stretches(before: Edge | None, truth: Signal) -> tuple[list[Stretch], 
     before_ns = np.empty_like(times_ns)
     before_ns[1:] = times_ns[:-1]
     before_ns[0] = times_ns[0] if before is None else before.last_ns
-    goes_on = was_true & is_true & (before_ns >= not_older(times_ns))
+    goes_on = was_true & is_true & (ages(before_ns, times_ns) <= AGE_NS_MAX)
     begins = np.flatnonzero(is_true & ~goes_on)
     ends = np.flatnonzero(was_true & ~goes_on)
     starts_ns = times_ns[begins].tolist()

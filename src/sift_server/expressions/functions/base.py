@@ -74,15 +74,11 @@ class Pointwise(Function):
     """A function of the values at one time.
 
     Attributes:
-        type_of: The type of the result, of the types of the arguments.
-
-    Raises:
-                FunctionError: They are not what the function takes.
+        type_of: The type of the result, of the types of the arguments. Raises `FunctionError` if
+            they are not what the function takes.
         call: Computes the result; at least one argument is no literal.
-        check: Looks at the arguments that are literals, None for the others.
-
-    Raises:
-                FunctionError: One is not good.
+        check: Looks at the arguments that are literals, None for the others. Raises `FunctionError`
+            if one is not good.
     """
 
     type_of: Callable[[Sequence[Type]], Type]
@@ -123,9 +119,7 @@ class OverTime(Function):
         parameters: How many literals stand behind the signal: least and most.
         has_window: Whether the last argument is `rolling(...)`.
         make: Makes its step from the signal's type and the literals, a window as nanoseconds.
-
-    Raises:
-                FunctionError: They are not what the function takes.
+            Raises `FunctionError` if they are not what the function takes.
     """
 
     parameters: tuple[int, int]

@@ -103,11 +103,10 @@ def _smallest_or_largest(sign: str) -> Callable[[Sequence[Column]], Column]:
             found = functools.reduce(combine, (column.doubles() for column in columns))
             known = functools.reduce(both_known, (column.known for column in columns))
             return Column(Type.DOUBLE, found, known)
-        return functools.reduce(two, columns)
+        # A literal is written out beside a column only.
+        return functools.reduce(two, sorted(columns, key=lambda column: column.is_literal))
 
     def two(left: Column, right: Column) -> Column:
-        if left.is_literal and right.is_literal:
-            left = left.written_out(1)
         found = choice(compare(sign, left, right), left, right)
         return found.only(both_known(left.known, right.known))
 

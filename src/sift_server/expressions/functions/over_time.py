@@ -10,19 +10,21 @@ import numpy as np
 from sift_server.expressions.durations import DurationError, duration_ns
 from sift_server.expressions.functions.base import Example, FunctionError, Library, OverTime, Step
 from sift_server.expressions.functions.rolling import (
-    RollingAverage,
     RollingCount,
-    RollingEdge,
     RollingExtreme,
+    RollingFirst,
+    RollingLast,
     RollingStddev,
     RollingSum,
 )
 from sift_server.expressions.operators import arithmetic
-from sift_server.expressions.signal import AGE_NS_MAX, Signal, behind, not_older
-from sift_server.expressions.values import Column, Type
+from sift_server.expressions.signal import AGE_NS_MAX, Signal, ages, behind
+from sift_server.expressions.values import Column, Type, blank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
 NS_PER_MS = 1_000_000
 
@@ -39,12 +41,12 @@ class Prev(Step):
         """See `Step`."""
         if not len(signal):
             return signal.column, memory
-        before, _ = _shifted(memory, signal)
-        return before, signal.last()
+        column, _ = _before(memory, signal)
+        return column, signal.last()
 
 
 class Delta(Step):
-    """The value less the value before."""
+    """The value less the value before; the memory is the last point."""
 
     lookback_ns = AGE_NS_MAX
 
@@ -55,12 +57,15 @@ class Delta(Step):
         """See `Step`."""
         if not len(signal):
             return signal.column, memory
-        before, _ = _shifted(memory, signal)
-        return arithmetic("-", signal.column, before), signal.last()
+        column, _ = _before(memory, signal)
+        return arithmetic("-", signal.column, column), signal.last()
 
 
 class Deriv(Step):
-    """How much the value changes in `per_ns` nanoseconds, from the point before to this one."""
+    """How much the value changes in `per_ns` nanoseconds, from the point before to this one.
+
+    The memory is the last point.
+    """
 
     type = Type.DOUBLE
     lookback_ns = AGE_NS_MAX
@@ -72,25 +77,22 @@ class Deriv(Step):
         """See `Step`."""
         if not len(signal):
             return Column(Type.DOUBLE, np.empty(0)), memory
-        before, times_ns = _shifted(memory, signal)
-        difference = arithmetic("-", signal.column, before)
-        passed_ns = np.maximum(signal.times_ns - times_ns, 1)
+        column, ages_ns = _before(memory, signal)
+        difference = arithmetic("-", signal.column, column)
         with np.errstate(all="ignore"):
-            change = difference.doubles() / (passed_ns / self._per_ns)
+            change = difference.doubles() / (ages_ns / self._per_ns)
         return Column(Type.DOUBLE, change, difference.known), signal.last()
 
 
-def _shifted(last: Signal | None, signal: Signal) -> tuple[Column, Any]:
-    """For each point the value of the point before, missing if that is too old, and its time."""
-    all_points = behind(last, signal)
-    count = len(signal)
-    first = len(all_points) - count
-    places = np.arange(first - 1, first - 1 + count)
-    has_one = places >= 0
-    places = np.maximum(places, 0)
-    times_ns = all_points.times_ns[places]
-    has_one &= times_ns >= not_older(signal.times_ns)
-    return all_points.column.take(places).only(has_one), times_ns
+def _before(last: Signal | None, signal: Signal) -> tuple[Column, NDArray[np.uint64]]:
+    """For each point the value of the point before, missing if that is too old, and its age."""
+    if last is None:
+        last = Signal(signal.times_ns[:1], blank(signal.column, 1))
+    points = behind(last, signal)
+    ages_ns = ages(points.times_ns[:-1], signal.times_ns)
+    is_young = ages_ns <= AGE_NS_MAX
+    column = points.column.part(0, len(signal))
+    return column.only(None if is_young.all() else is_young), ages_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +117,25 @@ class Persistence(Step):
         if not len(signal):
             return signal.column, memory
         times_ns = signal.times_ns
-        is_true = signal.column.values & signal.column.known_places()
-        before_ns = np.empty_like(times_ns)
-        before_ns[1:] = times_ns[:-1]
-        was_true = np.empty_like(is_true)
-        was_true[1:] = is_true[:-1]
-        was_true[0] = memory is not None and memory.since_ns is not None
-        before_ns[0] = memory.last_ns if memory is not None else times_ns[0]
-        goes_on = was_true & (before_ns >= not_older(times_ns))
-        # The place where each stretch began; -1 is the one that memory knows.
-        begins = np.where(is_true & ~goes_on, np.arange(len(times_ns)), -1)
-        places = np.maximum.accumulate(begins)
-        remembered_ns = memory.since_ns if memory is not None else None
-        since_ns = times_ns[places]
-        if remembered_ns is not None:
-            since_ns = np.where(places < 0, remembered_ns, since_ns)
-        # A long time may not fit 64 bits as a difference: it is compared as a time.
-        start_ns = np.maximum(times_ns, np.iinfo(np.int64).min + self._for_ns) - self._for_ns
-        found = is_true & (since_ns <= start_ns)
-        open_since_ns = int(since_ns[-1]) if is_true[-1] else None
+        is_true = signal.column.values
+        if signal.column.known is not None:
+            is_true = is_true & signal.column.known
+        breaks = ~is_true
+        breaks[1:] |= breaks[:-1] | (ages(times_ns[:-1], times_ns[1:]) > AGE_NS_MAX)
+        since_ns = int(times_ns[0])
+        if (
+            memory is not None
+            and memory.since_ns is not None
+            and since_ns - memory.last_ns <= AGE_NS_MAX
+        ):
+            since_ns = memory.since_ns
+        # Where each stretch began: at its first point, or if that is the first one of all here, at
+        # what memory knows.
+        places = np.maximum.accumulate(np.where(breaks, np.arange(len(times_ns)), 0))
+        begins_ns = times_ns[places]
+        begins_ns[places == 0] = since_ns
+        found = is_true & (ages(begins_ns, times_ns) >= self._for_ns)
+        open_since_ns = int(begins_ns[-1]) if is_true[-1] else None
         return (
             Column(Type.BOOL, found, signal.column.known),
             _Stretch(open_since_ns, int(times_ns[-1])),
@@ -155,7 +157,7 @@ class First(Step):
             places = np.flatnonzero(signal.column.known_places())[:1]
             if not len(places):
                 return signal.column, None
-            memory = signal.column.take(places)
+            memory = Column(signal.column.type, signal.column.take(places).values)
             unknown = np.arange(len(signal)) >= places[0]
             found = memory.take(np.zeros(len(signal), np.int64))
             return found.only(None if unknown.all() else unknown), memory
@@ -259,7 +261,7 @@ OVER_TIME: tuple[OverTime, ...] = (
         "delta(x)",
         "that of x",
         "The value less the value of the point before.",
-        "as prev",
+        "as prev, and where this value is missing",
         Example("delta($1)", [3, 4, 9], [None, 1, 5]),
         (0, 0),
         False,
@@ -272,7 +274,7 @@ OVER_TIME: tuple[OverTime, ...] = (
         "double",
         "The change from the point before to this one per millisecond, or per the time that is"
         " given.",
-        "as prev",
+        "as prev, and where this value is missing",
         Example('deriv($1, "1s")', [3.0, 4.0, 9.0], [None, 1.0, 5.0]),
         (0, 1),
         False,
@@ -285,7 +287,8 @@ OVER_TIME: tuple[OverTime, ...] = (
         "bool",
         "Whether the condition was true at all points for so many seconds, or a time such as"
         ' "500ms".',
-        "a missing value, or no point for longer than the age limit, starts the time anew",
+        "missing where the condition is; that, and no point for longer than the age limit, starts"
+        " the time anew",
         Example("persistence($1 > 2, 2)", [3, 3, 3, 1, 3], [False, False, True, False, False]),
         (1, 1),
         False,
@@ -320,7 +323,7 @@ OVER_TIME: tuple[OverTime, ...] = (
         "double",
         "The average of the window.",
         _SKIPPED,
-        _of_numbers(lambda _, window_ns: RollingAverage(window_ns)),
+        _of_numbers(lambda _, window_ns: RollingSum(window_ns, is_average=True)),
         Example('avg($1, rolling("2s"))', [1.0, 3.0, 5.0], [1.0, 2.0, 4.0]),
     ),
     _windowed(
@@ -368,7 +371,7 @@ OVER_TIME: tuple[OverTime, ...] = (
         "that of x",
         "The first value of the window.",
         _SKIPPED,
-        lambda kind, literals: RollingEdge(kind, literals[0], is_last=False),
+        lambda kind, literals: RollingFirst(kind, literals[0]),
         Example('first($1, rolling("2s"))', [3, 1, 5], [3, 3, 1]),
     ),
     _windowed(
@@ -376,7 +379,7 @@ OVER_TIME: tuple[OverTime, ...] = (
         "that of x",
         "The last value of the window.",
         _SKIPPED,
-        lambda kind, literals: RollingEdge(kind, literals[0], is_last=True),
+        lambda kind, literals: RollingLast(kind, literals[0]),
         Example('last($1, rolling("2s"))', [3, 1, 5], [3, 1, 5]),
     ),
 )
