@@ -26,11 +26,11 @@ test: $(READY)  ## Run the tests (real servers, real ports; under ten minutes on
 
 FUZZ_SECONDS ?= 120
 
-fuzz: $(READY)  ## Decode ten million damaged messages; fuzz decoder, log, filters, YAML, FUZZ_SECONDS each
+fuzz: $(READY)  ## Decode ten million damaged messages; fuzz all that reads others' text, FUZZ_SECONDS each
 	PYTHONPATH=tests $(BIN)/python -m fuzz.decode --count 10000000 --seed 1
 	PYTHONPATH=tests NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/numba-boundscheck \
 	    $(BIN)/python -m fuzz.decode --count 200000 --seed 2 --check-every 4 --alone
-	for target in decoder log filter yaml; do \
+	for target in decoder log filter expression yaml; do \
 	    PYTHONPATH=tests $(BIN)/python -m fuzz.coverage $$target --seconds $(FUZZ_SECONDS) || exit 1; \
 	done
 

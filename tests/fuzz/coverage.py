@@ -44,6 +44,16 @@ FILTER_SEEDS = (
     "now() - created_date < duration('1h30m') // a comment with a ' in it",
     "name.startsWith('a') ? true : {'a': 1u}['a'] * 2 % 3 / 4 == b'bytes'",
 )
+EXPRESSION_SEEDS = (
+    '$4 == "Idle" && $1 > 80 || !$3 && contains($5, "ERR\\n")',
+    'persistence(avg($1, rolling("1m30s")) > 4.0e2, 0.5) || $2 in [1, -2.5, 0x10]',
+    "0.5 * $1 * $1 - $2 % 3 / motor.speed + pow(abs($1), 2) >= deriv(prev($2), '1s')",
+    "stddev($1, rolling(5)) + max($1, $2, 3.0) + count($5, rolling('500ms')) + size($5)",
+    "$3 ? first($1) : last($1) + $6.low + $6['low']",
+    "matches($5, '^(a|b)*[c-x]{1,9}$') && $5.startsWith(r'\\d') == true",
+    "min($2, rolling('10s')) == sum($1, rolling(1)) // a comment with a ' in it",
+    "isNaN(round(-$1)) != ($5 < $4) && delta($2) != 9223372036854775807",
+)
 YAML_SEEDS = (
     "asset_name: a\nflows:\n  - name: f\n    channels:\n      - {name: c, data_type: double}\n",
     "x: &c {name: c, data_type: enum, enum_types: [{name: on, key: 1}]}\nasset_name: a\n"
@@ -77,6 +87,53 @@ def filter_target() -> Target:
                 continue
             with database.read() as connection:
                 connection.execute(select(table).where(condition)).all()
+
+    return feed
+
+
+def expression_target() -> Target:
+    """An expression: compiles and gives a value at each point, or is refused."""
+    import numpy as np
+    import pyarrow as pa
+
+    from sift_server.errors import InvalidArgumentError
+    from sift_server.expressions import Column, Signal, Source, Texts, Type, compile_expression
+
+    low = Source("low", "low", Type.INT)
+    sources = {
+        "$1": Source("speed", "speed", Type.DOUBLE),
+        "$2": Source("gear", "gear", Type.INT),
+        "$3": Source("on", "on", Type.BOOL),
+        "$4": Source("state", "state", Type.STRING, frozenset(["Idle", "Run"])),
+        "$5": Source("log", "log", Type.STRING),
+        "$6": Source("bits", "bits", None, None, {"low": low}),
+    }
+    known = np.array([True, False, True])
+    states = Texts(pa.array(["Idle", "Run"], pa.large_string()), np.array([0, 1, 0]))
+    logs = Texts(pa.array(["ERROR", "", "é"], pa.large_string()))
+    columns = {
+        "speed": Column(Type.DOUBLE, np.array([1.5, np.nan, -np.inf])),
+        "gear": Column(Type.INT, np.array([2**63 - 1, 0, -(2**63)]), known),
+        "on": Column(Type.BOOL, known, known),
+        "state": Column(Type.STRING, states),
+        "log": Column(Type.STRING, logs, known),
+        "low": Column(Type.INT, np.array([0, 1, 2**64 - 1], np.uint64)),
+    }
+    times_ns = {name: np.arange(3) * 10**9 + 400 * at for at, name in enumerate(columns)}
+    signals = {name: Signal(times_ns[name], column) for name, column in columns.items()}
+
+    def feed(data: bytes) -> None:
+        text = data.decode("utf-8", "surrogateescape")
+        try:
+            expression = compile_expression(text, sources, {"motor.speed": sources["$1"]}.get)
+        except InvalidArgumentError as error:
+            str(error)
+            return
+        inputs = [signals[source.name] for source in expression.sources]
+        found, memory = expression.advance(None, inputs)
+        assert len(found) == len(found.column)
+        later = [Signal(each.times_ns + 10**10, each.column) for each in inputs]
+        expression.advance(memory, later)
 
     return feed
 
@@ -192,6 +249,11 @@ TARGETS = {
         filter_target,
         text_seeds(FILTER_SEEDS),
         ("sift_server.catalog", "sift_server.cel", "celpy.celparser", "lark"),
+    ),
+    "expression": FuzzTarget(
+        expression_target,
+        text_seeds(EXPRESSION_SEEDS),
+        ("sift_server.expressions", "sift_server.cel", "celpy.celparser", "lark"),
     ),
     "yaml": FuzzTarget(yaml_target, text_seeds(YAML_SEEDS), ("sift_py.ingestion.config", "yaml")),
 }
