@@ -16,6 +16,7 @@ SERVICES = {
     "sift.assets.v1.AssetService",
     "sift.runs.v2.RunService",
     "sift.rules.v1.RuleService",
+    "sift.calculated_channels.v1.CalculatedChannelsService",
     "sift.channels.v2.ChannelService",
     "sift.channels.v3.ChannelService",
     "sift.data.v2.DataService",

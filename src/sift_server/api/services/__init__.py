@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sift_server.api.services import (
     assets,
+    calculated_channels_v1,
     channels_v2,
     channels_v3,
     data_v2,
@@ -49,6 +50,7 @@ def services(catalog: Catalog, store: PointStore) -> list[object]:
         AnnotationLogService(catalog),
         tags.TagService(catalog),
         users.UserService(catalog),
+        calculated_channels_v1.CalculatedChannelsService(catalog),
         channels_v2.ChannelService(catalog),
         channels_v3.ChannelService(catalog),
         data_v2.DataService(catalog, PointReader(store)),
