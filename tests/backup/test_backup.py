@@ -310,7 +310,7 @@ def test_nothing_is_overwritten(data: Path, tmp_path: Path):
 
 
 def test_a_copy_is_as_closed_as_what_it_is_of(data: Path, tmp_path: Path):
-    """Others must not read in a backup, or a restored folder, what they can't read in the folder."""
+    """Others must not read in a backup, or a restored folder, what they can't in the folder."""
     data.chmod(0o700)
     (data / "catalog.sqlite").chmod(0o600)
     make_backup(data, tmp_path / "backup")
