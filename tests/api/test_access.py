@@ -100,6 +100,8 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfigFlows",
         "ingestion_configs.v2.IngestionConfigService/CreateIngestionConfig",
         "ingestion_configs.v2.IngestionConfigService/CreateIngestionConfigFlows",
+        "rule_evaluation.v1.RuleEvaluationService/EvaluateRules",
+        "rule_evaluation.v1.RuleEvaluationService/EvaluateRulesPreview",
         "rules.v1.RuleService/ArchiveRule",
         "rules.v1.RuleService/BatchArchiveRules",
         "rules.v1.RuleService/BatchDeleteRules",

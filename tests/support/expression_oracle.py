@@ -315,8 +315,9 @@ def divided(left: float, right: float) -> float:
 
 
 def sign(value: Any) -> float:
-    is_zero_or_nan = value == 0 or math.isnan(value)
-    return float(value) if is_zero_or_nan else math.copysign(1.0, value)
+    if value == 0:
+        return 0.0
+    return math.nan if math.isnan(value) else math.copysign(1.0, value)
 
 
 POINTWISE = {
@@ -394,7 +395,7 @@ def to_double(number: Fraction) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
 
 
 def stddev(values: list[float]) -> float:

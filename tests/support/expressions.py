@@ -161,7 +161,7 @@ SHAPES = {
         "(<condition> || <condition> || <condition>)",
         "(<condition> ? <condition> : <condition>)",
         "(<number> in [1, 2.0, -0.0, 9007199254740993])",
-        "(<string> in ['ok', 'Idle'])",
+        "(<string> in ['Failed', 'Idle'])",
         "<is>(<number>)",
         "<search>(<string>, <part>)",
         "persistence(<condition>, <length>)",
@@ -195,7 +195,7 @@ WORDS = {
 FLAT = {
     "number": ["$d", "$i", "$u", "0.5", "3"],
     "condition": ["$b", "($i > 0)", "true"],
-    "string": ["$s", "$m", "'ok'"],
+    "string": ["$s", "$m", "'Idle'"],
 } | {kind: words.split() for kind, words in WORDS.items()}
 
 

@@ -120,13 +120,21 @@ def _round(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.copysign(np.where(size - whole < 0.5, whole, whole + 1.0), values)  # noqa: PLR2004
 
 
+def _power(base: Any, exponent: Any) -> NDArray[np.float64]:  # noqa: ANN401 - arrays or floats
+    # Where one exponent is for all, NumPy takes the root for 0.5, which is not the same: -infinity
+    # has no root, but a power. A copy has an exponent for each.
+    bases, exponents = map(np.array, np.broadcast_arrays(base, exponent))
+    found: NDArray[np.float64] = np.power(bases, exponents)
+    return found
+
+
 _ONE_DOUBLE: tuple[tuple[str, str, Callable[..., Any], str, list[float], list[Any]], ...] = (
     ("sqrt", "x", np.sqrt, "The square root; NaN below 0.", [9.0, 2.25], [3.0, 1.5]),
     ("exp", "x", np.exp, "e to the power of x.", [0.0], [1.0]),
     ("log", "x", np.log, "The natural logarithm; NaN below 0.", [1.0], [0.0]),
     ("log2", "x", np.log2, "The logarithm to base 2.", [8.0], [3.0]),
     ("log10", "x", np.log10, "The logarithm to base 10.", [1000.0], [3.0]),
-    ("pow", "x, 2", np.power, "The first to the power of the second.", [3.0, -4.0], [9.0, 16.0]),
+    ("pow", "x, 2", _power, "The first to the power of the second.", [3.0, -4.0], [9.0, 16.0]),
     ("sin", "x", np.sin, "The sine of an angle in radians.", [0.0], [0.0]),
     ("cos", "x", np.cos, "The cosine of an angle in radians.", [0.0], [1.0]),
     ("tan", "x", np.tan, "The tangent of an angle in radians.", [0.0], [0.0]),
