@@ -15,6 +15,7 @@ SERVICES = {
     "sift.ingestion_configs.v2.IngestionConfigService",
     "sift.assets.v1.AssetService",
     "sift.runs.v2.RunService",
+    "sift.rule_evaluation.v1.RuleEvaluationService",
     "sift.rules.v1.RuleService",
     "sift.calculated_channels.v1.CalculatedChannelsService",
     "sift.channels.v2.ChannelService",
