@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sift_py.errors import SpillError
+from sift_py.errors import NotAcknowledgedError, SpillError
 from sift_py.ingestion._internal.spill.lane import Lane
 from sift_py.ingestion._internal.spill.records import (
     FILE_MAGIC,
@@ -55,8 +55,11 @@ def test_a_damaged_record_is_set_aside(server, open_service, asset, left, caplog
     data[second + 40] ^= 0x55
     left.write_bytes(data)
     with open_service() as service:
-        service.flush()
+        with pytest.raises(NotAcknowledgedError, match="it is damaged") as raised:
+            service.flush()
+        service.flush()  # It is told once.
         (kept,) = service.spill_status.set_aside
+    assert raised.value.files == (kept,)
     assert numbers(server, asset) == [0, 2, 3, 4]
     assert Path(kept).read_bytes() == data[second:third]
     assert "it is damaged" in caplog.text
@@ -69,7 +72,9 @@ class Adopted:
         folder.mkdir(parents=True)
         (folder / "0000000001.spill").write_bytes(data)
         self.aside = []
-        lane = Lane.adopt(folder, 1_000_000, lambda _, kept, why: self.aside.append((kept, why)))
+        lane = Lane.adopt(
+            folder, 1_000_000, lambda _, kept, why, __: self.aside.append((kept, why))
+        )
         self.batches = []
         while (record := lane.peek(0)) is not None:
             self.batches.append(record.frames)
@@ -132,5 +137,6 @@ def test_a_file_that_somebody_deletes_is_told(server, proxy, open_service, asset
     wait_for(lambda: not service._spilling._sender.is_away)
     service.ingest_flows(row(2))
     proxy.heal()
-    service.close()
+    with pytest.raises(NotAcknowledgedError, match="somebody deleted it"):
+        service.close()
     assert numbers(server, asset) == [2]

@@ -8,6 +8,7 @@ import grpc
 import numpy as np
 import pytest
 
+from sift_py.errors import NotAcknowledgedError
 from sift_py.ingestion import service as service_module
 from sift_py.ingestion._internal.streams import messages_of, streams_of
 from support.spilling import (
@@ -141,9 +142,11 @@ class TestOutages:
         bad.channel_values[0].string = "text"
         service.ingest(*good[:5], bad, *good[5:])
         proxy.heal()
-        service.flush()
+        with pytest.raises(NotAcknowledgedError, match="the server refuses 1 messages") as raised:
+            service.flush()
         assert len(numbers(server, asset)) == 9
         (kept,) = service.spill_status.set_aside
+        assert raised.value.files == (kept,)
         assert Path(kept).read_bytes()[5:] == bad.SerializeToString()
 
     @pytest.mark.parametrize(("size", "is_kept"), [(100, False), (2_000_000, True)])

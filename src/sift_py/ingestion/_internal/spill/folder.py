@@ -51,6 +51,7 @@ class SpillFolder:
         self.path = path.absolute()
         self.limits = limits
         self.set_aside_files: list[str] = []
+        self._losses: list[tuple[str, str]] = []
         try:
             self._make()
         except OSError as error:
@@ -95,8 +96,30 @@ class SpillFolder:
                     size += (Path(folder) / name).stat().st_size
         return size
 
-    def set_aside(self, path: Path, data: bytes, why: str) -> None:
-        """Keep bytes of a spill file that must not be sent, and report them."""
+    def set_aside(self, path: Path, data: bytes, why: str, is_lost: bool) -> None:
+        """Keep bytes of a spill file that must not be sent, and report them.
+
+        Args:
+            path: The spill file.
+            data: The bytes; none if the file itself is gone.
+            why: Why they must not be sent.
+            is_lost: Whether somebody was told that they are taken.
+        """
+        where = str(self._keep(data)) if data else str(path)
+        if data:
+            self.set_aside_files.append(where)
+        if is_lost:
+            self._losses.append((where, why))
+        _logger.error(
+            "%d bytes of the spill file %s are not sent: %s. See %s.", len(data), path, why, where
+        )
+
+    def take_losses(self) -> list[tuple[str, str]]:
+        """What was taken and is not sent, since the last call: where it is, and why."""
+        losses, self._losses = self._losses, []
+        return losses
+
+    def _keep(self, data: bytes) -> Path:
         folder = self.path / _ASIDE
         folder.mkdir(exist_ok=True)
         kept = folder / f"{time.time_ns():020d}-{os.getpid()}-{next(_counter)}"
@@ -107,11 +130,7 @@ class SpillFolder:
         finally:
             os.close(descriptor)
         sync_folder(folder)
-        self.set_aside_files.append(str(kept))
-        _logger.error(
-            "%d bytes of the spill file %s are not sent: %s. They are kept in %s.",
-            len(data), path, why, kept,
-        )  # fmt: skip
+        return kept
 
     def _make(self) -> None:
         if not self.path.is_dir():

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 _LOCK = "lock"
 
-SetAside: TypeAlias = Callable[["Path", bytes, str], None]
-"""`set_aside(path, data, why)`: keeps bytes of a file that must not be sent, and reports them."""
+SetAside: TypeAlias = Callable[["Path", bytes, str, bool], None]
+"""Keeps bytes of a file that must not be sent, see `SpillFolder.set_aside`."""
 
 _logger = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ class Lane:
                             return record
                         return self._with_more(record, path, size, bytes_max)
                 except FileNotFoundError:
-                    _logger.exception("The spill file %s is gone, and what was in it.", path)
+                    self._set_aside(path, b"", "somebody deleted it", True)
                 if len(self._files) == 1:
                     self._end_file()
                 path.unlink(missing_ok=True)
@@ -223,7 +223,7 @@ class Lane:
         damaged = data[self._offset : found]
         if damaged:
             why = "it is cut off" if found is None else "it is damaged"
-            self._set_aside(path, damaged, why)
+            self._set_aside(path, damaged, why, found is not None)
         self._offset = size if found is None else found
         return None if found is None else record_at(data, found)
 

@@ -18,7 +18,7 @@ from sift_py.ingestion._internal.spill.delivery import RECORD_BYTES
 from sift_py.ingestion.spill import SpillStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sift_py.grpc.retry import RetryPolicy
     from sift_py.ingestion._internal.spill.delivery import Delivery
@@ -121,7 +121,8 @@ class LaneSender:
         As long as batches are acknowledged it goes on; without, the retry policy says for how long.
 
         Raises:
-            NotAcknowledgedError: Something is not; says what, where it is, and why.
+            NotAcknowledgedError: Something is not; says what, where it is, and why. What can't be
+                sent at all, because it is damaged or refused, is told once.
         """
         with self._state:
             self._attempts = 0
@@ -138,6 +139,9 @@ class LaneSender:
                 if is_hopeless or left_s <= 0:
                     raise self._not_acknowledged()
                 self._state.wait(left_s)
+            losses = self._folder.take_losses()
+        if losses:
+            raise _lost(losses)
 
     def release(self) -> None:
         """Leave the folder to other programs, now. Once is enough."""
@@ -217,7 +221,7 @@ class LaneSender:
         if refused:
             data = b"".join(each.frame for each in refused)
             why = f"the server refuses {len(refused)} messages ({refused[0].error})"
-            self._folder.set_aside(lane.files[0], data, why)
+            self._folder.set_aside(lane.files[0], data, why, is_lost=True)
         lane.discard(record)
         with self._state:
             self._attempts = 0
@@ -260,3 +264,17 @@ class LaneSender:
                 lambda: self._is_nudged or self._is_closed, min(wait_s, threading.TIMEOUT_MAX)
             )
             self._is_nudged = False
+
+
+def _lost(losses: Sequence[tuple[str, str]]) -> NotAcknowledgedError:
+    """What was taken, and can't be sent any more."""
+    files = tuple(dict.fromkeys(where for where, _ in losses))
+    shown = ", ".join(files[:FILES_SHOWN_MAX])
+    more = len(files) - FILES_SHOWN_MAX
+    return NotAcknowledgedError(
+        grpc.StatusCode.DATA_LOSS,
+        "; ".join(dict.fromkeys(why for _, why in losses[:FILES_SHOWN_MAX])),
+        f"What can't be sent was set aside: {shown}{f' and {more} more' if more > 0 else ''}."
+        " All else is acknowledged.",
+        files,
+    )
