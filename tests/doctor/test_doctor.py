@@ -38,7 +38,6 @@ from sift_server.server import Server, ServerSettings
 from sift_wire.columns import DataType
 from support.folders import (
     ASSET,
-    CALLS,
     FLOWS,
     T0,
     Folder,
@@ -258,7 +257,7 @@ def test_records_behind_a_damaged_one_are_kept(killed: Folder, tmp_path: Path):
     left = set(read_folder(path))
     lost = killed.all - left
     assert killed.in_table <= left
-    (call,) = (call for call in range(CALLS) if points_of(call) & lost)
+    (call,) = (call for call in range(killed.calls) if points_of(call) & lost)
     assert lost < points_of(call)
     times = [timestamp for _, timestamp, _ in lost]
     assert all(times.count(timestamp) == 2 for timestamp in times)
@@ -276,7 +275,7 @@ def test_a_missing_segment_costs_what_was_in_it(killed: Folder, tmp_path: Path):
     assert any("lost are the" in line for line in mended(path))
     left = set(read_folder(path))
     assert killed.in_table <= left < killed.all
-    assert points_of(CALLS - 1) <= left
+    assert points_of(killed.calls - 1) <= left
 
 
 def test_after_a_log_was_lost_new_misfits_are_kept(killed: Folder, tmp_path: Path):

@@ -29,11 +29,13 @@ DAY_NS = 86_400_000_000_000
 ASSET = "rig"
 FLOWS = {"readings": {"x": Type.CHANNEL_DATA_TYPE_DOUBLE, "y": Type.CHANNEL_DATA_TYPE_STRING}}
 ROWS_A_CALL = 300
-CALLS_MERGED = 8
-"""What these sent is in files that were merged."""
-CALLS_IN_TABLE = 10
-CALLS = 16
-"""The last ones are in the log only."""
+DAYS = 2
+CALLS_MERGED_MIN = 8
+"""So many files of a day are merged; a call has one, or more if it was flushed in parts."""
+CALLS_MERGED_MAX = 30
+CALLS_NOT_MERGED = 2
+CALLS_IN_LOG = 6
+"""The last ones, which are in the log only."""
 ROW_GROUP_POINTS = 128
 
 Points = set[tuple[str, int, object]]
@@ -43,7 +45,7 @@ def points_of(call: int) -> Points:
     """What one ingest call sends; every call has points of its own on two days."""
     found: Points = set()
     for row in range(call * ROWS_A_CALL, (call + 1) * ROWS_A_CALL):
-        timestamp = T0 + row * 1_000_003 + row % 2 * DAY_NS
+        timestamp = T0 + row * 1_000_003 + row % DAYS * DAY_NS
         found |= {("x", timestamp, row / 7), ("y", timestamp, f"line {row * 7919}")}
     return found
 
@@ -51,10 +53,12 @@ def points_of(call: int) -> Points:
 class Folder:
     """A folder of a server that was killed: table, log, catalog with its write-ahead log."""
 
-    def __init__(self, path: Path, in_table: Points, in_log: Points) -> None:
+    def __init__(self, path: Path, in_table: Points, in_log: Points, calls: int) -> None:
         self.path = path
         self.in_table = in_table
         self.in_log = in_log
+        self.calls = calls
+        """How many calls sent all this."""
 
     def __repr__(self) -> str:
         return f"Folder({self.path})"
@@ -75,14 +79,17 @@ def make_folder(path: Path, scratch: Path) -> Folder:
         with Server(ServerSettings(scratch, port=0, store_limits=often)) as server:
             channel = plain_channel(server.address, server.api_key)
             config = create_config(channel, FLOWS, ASSET)
-            for call in range(CALLS_MERGED):
-                send(channel, config, call)
-                _wait(lambda count=call + 1: operations(scratch).count("WRITE") == count)
-            _wait(lambda: operations(scratch).count("OPTIMIZE") == 2)
+            flushed = 0
+            while operations(scratch).count("OPTIMIZE") < DAYS:
+                _send_and_flush(channel, config, flushed, scratch)
+                flushed += 1
+                if flushed >= CALLS_MERGED_MIN:
+                    time.sleep(0.3)
+                assert flushed < CALLS_MERGED_MAX, "nothing was merged"
             write_checkpoint(scratch / "lake")
-            for call in range(CALLS_MERGED, CALLS_IN_TABLE):
-                send(channel, config, call)
-                _wait(lambda count=call + 1: operations(scratch).count("WRITE") == count)
+            for call in range(flushed, flushed + CALLS_NOT_MERGED):
+                _send_and_flush(channel, config, call, scratch)
+            flushed += CALLS_NOT_MERGED
             misfit = config.row("readings", T0, [0.0, ""])
             misfit.channel_values[0].string = "no number"
             ingest(channel, [misfit])
@@ -91,7 +98,7 @@ def make_folder(path: Path, scratch: Path) -> Folder:
         with Server(ServerSettings(scratch, port=0, store_limits=seldom)) as server:
             channel = plain_channel(server.address, server.api_key)
             config = dataclasses.replace(config, channel=channel)
-            for call in range(CALLS_IN_TABLE, CALLS):
+            for call in range(flushed, flushed + CALLS_IN_LOG):
                 send(channel, config, call)
             channel.close()
             # Nothing is on its way now: this is what a kill would leave.
@@ -99,9 +106,17 @@ def make_folder(path: Path, scratch: Path) -> Folder:
     assert len(list(path.glob("log/*.log"))) > 1
     return Folder(
         path,
-        set().union(*map(points_of, range(CALLS_IN_TABLE))),
-        set().union(*map(points_of, range(CALLS_IN_TABLE, CALLS))),
+        set().union(*map(points_of, range(flushed))),
+        set().union(*map(points_of, range(flushed, flushed + CALLS_IN_LOG))),
+        flushed + CALLS_IN_LOG,
     )
+
+
+def _send_and_flush(channel, config, call: int, path: Path) -> None:
+    """Send a call, and wait for a flush; it may have a part of it, if the machine is busy."""
+    before = operations(path).count("WRITE")
+    send(channel, config, call)
+    _wait(lambda: operations(path).count("WRITE") > before)
 
 
 def send(channel, config, call: int) -> None:
