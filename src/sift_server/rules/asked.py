@@ -15,7 +15,7 @@ from sift_server.rules.stretches import Stretch, spliced, touches
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sift_server.catalog import Catalog, ConditionStretches, RuleCondition
+    from sift_server.catalog import Catalog, RuleCondition
     from sift_server.lake import PointStore
     from sift_server.rules.condition import Condition
 
@@ -102,7 +102,7 @@ class RuleEvaluation:
         for rule, _, condition, run_id, stretches in self._evaluated(rules, time):
             change = self._change(condition, run_id, time, stretches)
             found = condition_stretches(rule, Found(condition, run_id, change))
-            batch = [_with_tags(found, more_tags)]
+            batch = [replace(found, more_tags=more_tags)]
             created += self._catalog.annotations.replace(batch).created_count
         return created
 
@@ -117,14 +117,17 @@ class RuleEvaluation:
             assert isinstance(key, ConditionKey)  # noqa: S101 - see `CatalogBook.compiled`
             if time.asset_ids is not None and key.asset_id not in time.asset_ids:
                 continue
-            views = self._book.views(
-                {source.channel_id: source.data_type for source in condition.sources}
+            views = self._book.views(condition.data_types)
+            run_ids = (
+                {time.run_id}
+                if time.run_id is not None
+                else {
+                    run_id
+                    for view, _ in views.values()
+                    for run_id in view.run_ids(start_ns, end_ns)
+                }
             )
-            run_ids = {time.run_id} if time.run_id is not None else set()
-            if time.run_id is None:
-                for view, _ in views.values():
-                    run_ids.update(view.run_ids(start_ns, end_ns))
-            for run_id in sorted(filter(None.__ne__, run_ids)):
+            for run_id in sorted(run_ids):
                 found = evaluate_range(condition, views, run_id, start_ns, end_ns)
                 yield by_version[key.condition_version_id], key, condition, run_id, found
 
@@ -142,7 +145,3 @@ class RuleEvaluation:
                 Stretch(one.start_ns, one.end_ns, one.is_open and one in touched) for one in found
             ]
         return Change(min([first_ns, *(one.end_ns for one in found)]), last_ns, tuple(found))
-
-
-def _with_tags(found: ConditionStretches, more_tags: tuple[str, ...]) -> ConditionStretches:
-    return replace(found, more_tags=more_tags)

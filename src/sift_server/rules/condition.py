@@ -9,6 +9,7 @@ from sift_server.rules.sources import SourceKey
 
 if TYPE_CHECKING:
     from sift_server.expressions import Expression
+    from sift_wire.columns import DataType
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Condition:
         object.__setattr__(self, "sources", sources)
         channel_ids = frozenset(source.channel_id for source in sources)
         object.__setattr__(self, "channel_ids", channel_ids)
+
+    @property
+    def data_types(self) -> dict[str, DataType]:
+        """The data type of each channel, by its id."""
+        return {source.channel_id: source.data_type for source in self.sources}
 
 
 def _key(key: object) -> SourceKey:

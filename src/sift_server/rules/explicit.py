@@ -11,7 +11,7 @@ from sift_server.rules.late import warm_up_start_ns
 from sift_server.rules.pieces import stored_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sift_server.rules.condition import Condition
     from sift_server.rules.late import Views
@@ -27,7 +27,6 @@ def evaluate_range(
     run_id: str,
     start_ns: int,
     end_ns: int,
-    go_on: Callable[[], bool] = lambda: True,
 ) -> list[Stretch]:
     """Evaluate a condition on the points of a run between two times, the end excluded.
 
@@ -41,7 +40,6 @@ def evaluate_range(
         run_id: The run; an empty string for what has none.
         start_ns: The start.
         end_ns: The end.
-        go_on: Asked now and then whether to go on; if not, what was found so far is returned.
 
     Raises:
         ResourceExhaustedError: There are more than `STRETCHES_MAX` stretches.
@@ -58,8 +56,6 @@ def evaluate_range(
                 f" {STRETCHES_MAX:,} times (STRETCHES_MAX) in a run; let it hold for some time with"
                 " persistence(...), or evaluate it on a shorter time"
             )
-        if not go_on():
-            break
     still_open = None if mark.edge is None else mark.edge.open_stretch()
     if still_open is not None and still_open.end_ns >= start_ns:
         found.append(still_open)

@@ -213,9 +213,7 @@ class RunEvaluation:
 
     def _evaluate_late(self, condition: Condition, part: Part) -> Change:
         progress = self._progress.get(condition.key)
-        views = self._stored.views(
-            {source.channel_id: source.data_type for source in condition.sources}
-        )
+        views = self._stored.views(condition.data_types)
         old = self._stored.stretches(condition, self._run_id)
         if progress is not None:
             old = progress.brought_up_to_date(old)
