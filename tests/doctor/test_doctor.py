@@ -129,7 +129,7 @@ def test_what_is_harmed_is_named_and_mended(
         killed.path
     )
     found = examine(path)
-    if named or (kind == "keys" and how != "delete"):
+    if named or harmed.name.endswith(".checkpoint.parquet") or (kind == "keys" and how != "delete"):
         assert not found.report.is_sound
     mended = repair(path, found)
     # Messages whose config was lost go to the error queue: the one thing that is said and left.

@@ -9,7 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from sift_server.lake import PointStore
-from sift_server.lake.checksums import damaged_parts, is_commit_damaged, parts_of, parts_text
+from sift_server.lake.checksums import (
+    damaged_parts,
+    is_checkpoint_damaged,
+    is_commit_damaged,
+    parts_of,
+    parts_text,
+)
+from sift_server.lake.delta import DeltaLake
+from sift_server.lake.delta_log import remove_torn, write_checkpoint
 from sift_server.lake.files import ROW_GROUP_POINTS
 from sift_wire.columns import DataType
 from support.points import make_block, make_layout
@@ -74,3 +82,31 @@ def test_a_commit_with_another_byte_is_found(lake: Path):
     assert not is_commit_damaged(data, actions)
     other = data.replace(b'"version":7', b'"version":6')
     assert is_commit_damaged(other, [json.loads(line) for line in other.splitlines()])
+
+
+@pytest.mark.proves("bytes-known")
+def test_a_checkpoint_with_another_byte_is_found(lake: Path):
+    """A server that opens the table goes by the commits instead, or, if they are gone, refuses."""
+    write_checkpoint(lake)
+    (checkpoint,) = lake.glob("_delta_log/*.checkpoint.parquet")
+    hint = (lake / "_delta_log" / "_last_checkpoint").read_bytes()
+    whole = checkpoint.read_bytes()
+    version = int(checkpoint.name[:20])
+    assert not is_checkpoint_damaged(version, whole, hint)
+    assert not is_checkpoint_damaged(version + 1, whole, hint)
+    for at in range(0, len(whole), 97):
+        other = bytearray(whole)
+        other[at] ^= 16
+        assert is_checkpoint_damaged(version, other, hint)
+    checkpoint.write_bytes(other)
+    remove_torn(lake)
+    assert not checkpoint.exists()
+    assert DeltaLake.open(lake).committed_position == 7
+    write_checkpoint(lake)
+    (checkpoint,) = lake.glob("_delta_log/*.checkpoint.parquet")
+    checkpoint.write_bytes(other)
+    for commit in lake.glob("_delta_log/*.json"):
+        commit.unlink()
+    with pytest.raises(OSError, match="sift doctor --repair"):
+        DeltaLake.open(lake)
+    assert checkpoint.read_bytes() == other

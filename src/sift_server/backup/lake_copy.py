@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sift_server.backup.copying import copy_file
 from sift_server.backup.manifest import BackupError
 from sift_server.doctor.table_log import read_table_log
 from sift_server.lake.checksums import damaged_parts, parts_of
+from sift_server.lake.delta_log import LAST_CHECKPOINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,6 +112,8 @@ def _copy_log(data_dir: Path, target: Path) -> TableLog:
     for name in (*checkpoints, *commits):
         with (source / name).open("rb") as file:
             copy_file(file, copy, name)
+    if checkpoints:
+        _copy_hint(source / LAST_CHECKPOINT, copy / LAST_CHECKPOINT, first)
     log = read_table_log(target / "lake")
     if log.damaged:
         path, why = next(iter(log.damaged.items()))
@@ -117,6 +122,14 @@ def _copy_log(data_dir: Path, target: Path) -> TableLog:
         # Commits were made, or summed up and removed, while they were listed; or one is missing.
         raise FileNotFoundError(0, "", str(source / f"{log.missing[0] if log.missing else 0}.json"))
     return log
+
+
+def _copy_hint(source: Path, copy: Path, version: int) -> None:
+    """Copy what is said of the last checkpoint, its checksum, if that one was copied."""
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        text = source.read_bytes()
+        if json.loads(text)["version"] == version:
+            copy.write_bytes(text)
 
 
 def _copy_data(

@@ -137,29 +137,41 @@ def _reading_findings(state: LakeState) -> Iterator[Finding]:
             _REBUILD,
         )
     elif log.is_whole:
-        try:
-            table = DeltaTable(str(state.folder))
-            named = len(table.file_uris())
-        except (DeltaError, OSError, ValueError) as error:
+        seen = _seen_by_others(state.folder)
+        if isinstance(seen, str):
             yield problem(
                 "lake/_delta_log",
-                f"Programs that read Delta can't read the table: {str(error)[:200]}.",
+                f"Programs that read Delta can't read the table: {seen[:200]}.",
                 _LOST_LOG,
                 _REBUILD,
             )
-        else:
-            if (table.version(), named) != (log.newest, len(log.files)):
-                yield problem(
-                    "lake/_delta_log",
-                    f"Programs that read Delta see {counted(named, 'file')} in version"
-                    f" {table.version()}; there are {len(log.files):,} in version {log.newest}.",
-                    _LOST_LOG,
-                    _REBUILD,
-                )
+        elif seen != (log.newest, len(log.files)):
+            version, named = seen
+            yield problem(
+                "lake/_delta_log",
+                f"Programs that read Delta see {counted(named, 'file')} in version {version};"
+                f" there are {len(log.files):,} in version {log.newest}.",
+                _LOST_LOG,
+                _REBUILD,
+            )
     elif not log.damaged and not log.missing:
         yield problem(
             "lake/_delta_log", "No commit says what columns there are.", _LOST_LOG, _REBUILD
         )
+
+
+def _seen_by_others(folder: Path) -> tuple[int, int] | str:
+    """Version and number of files that the library sees, or why it can't read the table."""
+    try:
+        table = DeltaTable(str(folder))
+        return table.version(), len(table.file_uris())
+    except (DeltaError, OSError, ValueError) as error:
+        return str(error)
+    except BaseException as error:
+        # What the library panics for is no Exception.
+        if type(error).__name__ != "PanicException":
+            raise
+        return str(error)
 
 
 def _file_findings(state: LakeState) -> Iterator[Finding]:

@@ -35,7 +35,13 @@ from sift_server.lake.checksums import (
     parts_text,
 )
 from sift_server.lake.delta import APP_ID, add_action, remove_action
-from sift_server.lake.delta_log import sync_folder, sync_version, write_commit
+from sift_server.lake.delta_log import (
+    LAST_CHECKPOINT,
+    note_checksum,
+    sync_folder,
+    sync_version,
+    write_commit,
+)
 from sift_server.lake.files import DataFile, Extent, parquet_writer
 from sift_server.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA
 
@@ -268,15 +274,15 @@ def _sum_up(state: LakeState, mended: _Mended, aside: Aside) -> None:
         for path in (checkpoint, sum_log / f"{0:020d}.json"):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        hint = json.loads((sum_log / "_last_checkpoint").read_bytes())
-        hint = {key: hint[key] for key in ("version", "size") if key in hint}
         # From here on the new state is there, whole.
         checkpoint.rename(log / f"{version:020d}.checkpoint.parquet")
         (sum_log / f"{0:020d}.json").rename(log / f"{version:020d}.json")
     for path in state.log.damaged:
         aside.move(path)
-    (log / "_last_checkpoint").write_text(json.dumps({**hint, "version": version}))
+    # What it says of the checkpoint before is of no use.
+    (log / LAST_CHECKPOINT).unlink(missing_ok=True)
     sync_version(state.folder, version)
+    note_checksum(state.folder, version)
     mended.done.append(
         f"lake/_delta_log: version {version} sums up what could be read of the others:"
         f" {counted(len(kept) + len(mended.added), 'file')}, up to position"

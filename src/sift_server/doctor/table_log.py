@@ -16,8 +16,14 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sift_server.lake.checksums import PARTS_TAG, is_commit_damaged
+from sift_server.lake.checksums import (
+    PARTS_TAG,
+    is_checkpoint_damaged,
+    is_commit_damaged,
+    parts_of,
+)
 from sift_server.lake.delta import APP_ID
+from sift_server.lake.delta_log import LAST_CHECKPOINT
 from sift_server.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA, UINT64_TYPE
 
 if TYPE_CHECKING:
@@ -29,6 +35,9 @@ _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
 _OTHER_CHECKPOINT = re.compile(r"\d{20}\.checkpoint\..+")
 
 Action = dict[str, Any]
+
+_UNFIT = (AttributeError, KeyError, TypeError, ValueError)
+"""What is raised for actions that are not what they should be."""
 
 _DELTA_TYPES = {
     pa.date32(): "date",
@@ -130,7 +139,7 @@ class TableLog:
         for action in actions:
             if add := action.get("add"):
                 path = unquote(add["path"])
-                self.files[path] = NamedFile(path, add)
+                self.files[path] = _checked(NamedFile(path, add))
                 self.removed.pop(path, None)
                 added.append((path, bool(add.get("dataChange", True))))
             if remove := action.get("remove"):
@@ -144,6 +153,18 @@ class TableLog:
         for path, has_changed in added:
             if gone and not has_changed:
                 self.merged_from[path] = tuple(gone)
+
+
+def _checked(file: NamedFile) -> NamedFile:
+    """A file of which everything can be asked.
+
+    Raises:
+        ValueError: It is not said, or something else is.
+    """
+    parts_of(file.parts)
+    if file.size_bytes < 0 or not isinstance(file.points, int | None):
+        raise ValueError(f"{file.path} has a size that is none")
+    return file
 
 
 def read_table_log(folder: Path) -> TableLog:
@@ -166,7 +187,9 @@ def read_table_log(folder: Path) -> TableLog:
             elif path.name.startswith("_commit_"):
                 log.unnamed.append(path)
     log.newest = max((*commits, *checkpoints), default=-1)
-    summed_up = _apply_checkpoint(log, checkpoints)
+    last = folder / "_delta_log" / LAST_CHECKPOINT
+    hint = last.read_bytes() if last.exists() else b""
+    summed_up = _apply_checkpoint(log, checkpoints, hint)
     _look_back(log, [commits[version] for version in sorted(commits) if version <= summed_up])
     for version in range(summed_up + 1, max(commits, default=-1) + 1):
         if version not in commits:
@@ -177,19 +200,23 @@ def read_table_log(folder: Path) -> TableLog:
             log.damaged[commits[version]] = actions
         else:
             log.apply(actions)
-    _check_last_checkpoint(log, folder / "_delta_log" / "_last_checkpoint", checkpoints)
+    _check_last_checkpoint(log, last, checkpoints)
     return log
 
 
-def _apply_checkpoint(log: TableLog, checkpoints: dict[int, Path]) -> int:
+def _apply_checkpoint(log: TableLog, checkpoints: dict[int, Path], hint: bytes) -> int:
     """Begin with the newest checkpoint that can be read; returns its version, or -1."""
     for version in sorted(checkpoints, reverse=True):
+        if is_checkpoint_damaged(version, checkpoints[version].read_bytes(), hint):
+            log.damaged[checkpoints[version]] = "its checksum does not fit"
+            continue
         try:
             actions = pq.read_table(checkpoints[version]).to_pylist(maps_as_pydicts="strict")
-            log.apply(actions)
-        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+            TableLog().apply(actions)
+        except (pa.ArrowException, OSError, *_UNFIT) as error:
             log.damaged[checkpoints[version]] = f"it can't be read ({_short(error)})"
             continue
+        log.apply(actions)
         return version
     return -1
 
@@ -220,7 +247,7 @@ def _commit_actions(path: Path) -> list[Action] | str:
         return "its checksum does not fit"
     try:
         TableLog().apply(actions)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _UNFIT as error:
         return f"an action of it lacks something ({_short(error)})"
     return actions
 

@@ -1,4 +1,4 @@
-"""Checksums of a data file, part by part, and of a commit: what tells a flipped bit.
+"""Checksums of a data file, part by part, of a commit and a checkpoint: what tells a flipped bit.
 
 Parquet's own pages can be read, with other values, after some bits of them changed. So the commit
 that names a file says what its bytes are, in the tag `sift.parts` of its `add` action:
@@ -7,7 +7,8 @@ row groups that are whole can be told from damaged ones. `END` is a number of by
 hexadecimal.
 
 A commit is one action a line. Its first line, `commitInfo`, has the CRC-32 of all lines behind it
-as `siftCrc32`. Other programs ignore both.
+as `siftCrc32`. Under the same name `_last_checkpoint` has that of the checkpoint that it names.
+Other programs ignore all three.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PARTS_TAG = "sift.parts"
-COMMIT_CHECKSUM = "siftCrc32"
+CHECKSUM = "siftCrc32"
 
 _READ_BYTES = 1024 * 1024
 
@@ -129,11 +130,26 @@ def commit_lines(actions: Sequence[dict[str, Any]]) -> list[str]:
     info, *others = actions
     lines = [json.dumps(action, separators=(",", ":")) + "\n" for action in others]
     checksum = zlib.crc32("".join(lines).encode())
-    first = {"commitInfo": {**info["commitInfo"], COMMIT_CHECKSUM: checksum}}
+    first = {"commitInfo": {**info["commitInfo"], CHECKSUM: checksum}}
     return [json.dumps(first, separators=(",", ":")) + "\n", *lines]
 
 
 def is_commit_damaged(data: bytes, actions: Sequence[dict[str, Any]]) -> bool:
     """Whether a commit has a checksum that its bytes do not agree with."""
-    checksum = actions[0].get("commitInfo", {}).get(COMMIT_CHECKSUM) if actions else None
+    checksum = actions[0].get("commitInfo", {}).get(CHECKSUM) if actions else None
     return checksum is not None and checksum != zlib.crc32(data.partition(b"\n")[2])
+
+
+def hint_text(version: int, checkpoint: bytes, hint: dict[str, Any]) -> str:
+    """What `_last_checkpoint` says of a checkpoint; `hint` is what the library wrote there."""
+    return json.dumps({**hint, "version": version, CHECKSUM: zlib.crc32(checkpoint)})
+
+
+def is_checkpoint_damaged(version: int, checkpoint: bytes, hint: bytes) -> bool:
+    """Whether a checkpoint is not what `_last_checkpoint` says, if that has its checksum."""
+    try:
+        said = json.loads(hint)
+        checksum = said.get(CHECKSUM) if said["version"] == version else None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return checksum is not None and checksum != zlib.crc32(checkpoint)

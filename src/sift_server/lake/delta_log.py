@@ -23,11 +23,13 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from sift_server import faults
-from sift_server.lake.checksums import commit_lines
+from sift_server.lake.checksums import commit_lines, hint_text, is_checkpoint_damaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+LAST_CHECKPOINT = "_last_checkpoint"
 
 WRITER_VERSION_MAX = 2
 """Highest writer version of a table that `write_commit` can serve."""
@@ -70,8 +72,33 @@ def write_checkpoint(table_path: Path) -> int:
     faults.reach("checkpoint.written")
     sync_version(table_path, table.version())
     faults.reach("checkpoint.synced")
+    note_checksum(table_path, table.version())
     table.cleanup_metadata()
     return table.version()
+
+
+def note_checksum(table_path: Path, version: int) -> None:
+    """Let `_last_checkpoint` name a checkpoint that is durable, and say what its bytes are."""
+    log = table_path / "_delta_log"
+    hint = log / LAST_CHECKPOINT
+    waiting = log / f"{LAST_CHECKPOINT}.tmp"
+    text = hint_text(
+        version, (log / f"{version:020d}.checkpoint.parquet").read_bytes(), _hint(hint)
+    )
+    with waiting.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    waiting.replace(hint)
+    sync_folder(log)
+
+
+def _hint(path: Path) -> dict[str, Any]:
+    try:
+        hint = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return hint if isinstance(hint, dict) else {}
 
 
 def checkpointed_version(table_path: Path) -> int:
@@ -83,7 +110,7 @@ def checkpointed_version(table_path: Path) -> int:
 def sync_version(table_path: Path, version: int) -> None:
     """Make a version durable that the library wrote, and its checkpoint if there is one."""
     log = table_path / "_delta_log"
-    names = (f"{version:020d}.json", f"{version:020d}.checkpoint.parquet", "_last_checkpoint")
+    names = (f"{version:020d}.json", f"{version:020d}.checkpoint.parquet", LAST_CHECKPOINT)
     for name in names:
         with suppress(FileNotFoundError), (log / name).open("rb") as file:
             os.fsync(file.fileno())
@@ -106,6 +133,10 @@ def remove_torn(table_path: Path) -> None:
     Commits that the library wrote, like the first one, may be torn as well. The last line of a
     commit is its log position: a commit that ends before, but at the end of a line, has points
     that the log will bring again, which does no harm.
+
+    Raises:
+        OSError: The last checkpoint is damaged, and the commits that it sums up are gone: this is
+            no torn one.
     """
     log = table_path / "_delta_log"
     for waiting in log.glob("_commit_*.json.tmp"):
@@ -115,10 +146,22 @@ def remove_torn(table_path: Path) -> None:
         commits[-1].unlink()
     checkpoints = sorted(log.glob("*.checkpoint.parquet"))
     if checkpoints and not _is_whole_checkpoint(checkpoints[-1]):
-        # Log files are only removed behind a checkpoint that was synced: the one before this one,
-        # and all commits since, are there.
+        # Log files are only removed behind a checkpoint that was synced: if this one was not, the
+        # one before it, and all commits since, are there.
+        before = _version(checkpoints[-2]) if len(checkpoints) > 1 else -1
+        there = {_version(path) for path in log.glob("[0-9]*.json")}
+        if not there.issuperset(range(before + 1, _version(checkpoints[-1]) + 1)):
+            raise OSError(
+                f"{checkpoints[-1]} is damaged, and the commits that it sums up are not there any"
+                " more. Restore the folder from a backup, or let 'sift doctor --repair' keep what"
+                " is whole."
+            )
         checkpoints[-1].unlink()
-        (log / "_last_checkpoint").unlink(missing_ok=True)
+        (log / LAST_CHECKPOINT).unlink(missing_ok=True)
+
+
+def _version(path: Path) -> int:
+    return int(path.name.partition(".")[0])
 
 
 def _is_whole_commit(path: Path) -> bool:
@@ -130,6 +173,10 @@ def _is_whole_commit(path: Path) -> bool:
 
 
 def _is_whole_checkpoint(path: Path) -> bool:
+    hint = path.with_name(LAST_CHECKPOINT)
+    said = hint.read_bytes() if hint.exists() else b""
+    if is_checkpoint_damaged(_version(path), path.read_bytes(), said):
+        return False
     try:
         pq.read_table(path)
     except (pa.ArrowException, OSError):
