@@ -4,6 +4,7 @@
 DIR/
     format            version of this layout, a number
     lock              held by the process that serves the folder; its pid is in it
+    address           URI of the server that holds the lock; gone when it stops
     api_key           the key that is good for everything, mode 0600
     catalog.sqlite    assets, ingestion configs, channels, runs, rules, API keys as hashes, the
                       error queue
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 
+_ADDRESS = "address"
+
 
 class DataDirectoryError(RuntimeError):
     """A folder can't be served; says why and what to do."""
@@ -35,6 +38,22 @@ class DataDirectoryError(RuntimeError):
 
 class DataDirectoryInUseError(DataDirectoryError):
     """Another process serves the folder."""
+
+
+def served_uri(path: Path) -> str | None:
+    """URI of the server of a folder, if there is one that is ready.
+
+    It is good for a folder whose lock is held: what a killed server left says nothing.
+    """
+    try:
+        return (path / _ADDRESS).read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def api_key_path(path: Path) -> Path:
+    """Where the key of a folder is that is good for everything."""
+    return path / "api_key"
 
 
 def catalog_path(path: Path) -> Path:
@@ -51,7 +70,8 @@ class DataDirectory:
 
     def __init__(self, path: Path, lock: int) -> None:
         self._lock = lock
-        self.api_key_path = path / "api_key"
+        self._address_path = path / _ADDRESS
+        self.api_key_path = api_key_path(path)
         self.catalog_path = catalog_path(path)
         self.keys_path = path / "keys"
         self.log_path = path / "log"
@@ -78,6 +98,7 @@ class DataDirectory:
         os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
         directory = cls(path, lock)
         try:
+            directory._address_path.unlink(missing_ok=True)
             directory._check_format(path / "format")
         except BaseException:
             directory.close()
@@ -96,9 +117,16 @@ class DataDirectory:
                 f" reads format {FORMAT_VERSION}. Use the version that made it."
             )
 
+    def tell_uri(self, uri: str) -> None:
+        """Say where the server of the folder is, for programs that only know the folder."""
+        partial = self._address_path.with_suffix(".new")
+        partial.write_text(f"{uri}\n", encoding="utf-8")
+        partial.rename(self._address_path)
+
     def close(self) -> None:
         """Release the folder."""
         if self._lock >= 0:
+            self._address_path.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = -1
 

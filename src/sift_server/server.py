@@ -192,6 +192,7 @@ class Server:
         self._http.start()
         keep.callback(self._stop_http)
         self._ready = True
+        folder.tell_uri(self._uri())
 
     def stop(self, stop_ms_max: int = STOP_MS_MAX) -> None:
         """Stop taking calls, finish what was taken, flush it into the table, and close.
@@ -208,6 +209,14 @@ class Server:
         """Have `stop` wait for no stream to end by itself. Called from any thread."""
         if self._http is not None:
             self._http.hurry()
+
+    def _uri(self) -> str:
+        """What a program on this machine connects to."""
+        scheme = "http" if self._settings.tls is None else "https"
+        on_all = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._settings.host)  # noqa: S104
+        if on_all is None or self._http is None:
+            return f"{scheme}://{self.address}"
+        return f"{scheme}://{on_all}:{self._http.port}"
 
     def _stop_http(self) -> None:
         if self._http is not None:

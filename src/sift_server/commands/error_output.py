@@ -1,8 +1,4 @@
-"""Rejected messages as text for people and as JSON for programs.
-
-Names and reasons have what clients sent in them. What a terminal would not show as it stands is
-escaped, and what is long is cut.
-"""
+"""Rejected messages as text for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -11,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from sift.ingest.v1.ingest_pb2 import IngestWithConfigDataStreamRequest
+from sift_server.commands.text import (
+    NOTE_CHARACTERS_MAX,
+    rfc_3339,
+    shown,
+    shown_time,
+    table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sift_server.catalog import ErrorCount, ErrorQueueTotals, RejectedEntry
 
-_NAME_CHARACTERS_MAX = 60
-_REASON_CHARACTERS_MAX = 400
 _HEX_BYTES_PER_LINE = 16
 _BYTES_PER_KIB = 1024
 _NANOS_MAX = 999_999_999
@@ -42,8 +42,8 @@ def count_document(count: ErrorCount) -> dict[str, Any]:
         "channel_name": count.channel_name,
         "cause": count.cause,
         "count": count.messages,
-        "first_received": _rfc_3339(count.first_received_ns),
-        "last_received": _rfc_3339(count.last_received_ns),
+        "first_received": rfc_3339(count.first_received_ns),
+        "last_received": rfc_3339(count.last_received_ns),
         "reason": count.reason,
     }
 
@@ -55,8 +55,8 @@ def totals_document(totals: ErrorQueueTotals) -> dict[str, Any]:
         "dropped": {
             "count": totals.dropped_messages,
             "bytes": totals.dropped_bytes,
-            "first_received": _rfc_3339(totals.dropped_first_ns),
-            "last_received": _rfc_3339(totals.dropped_last_ns),
+            "first_received": rfc_3339(totals.dropped_first_ns),
+            "last_received": rfc_3339(totals.dropped_last_ns),
         },
     }
 
@@ -71,8 +71,8 @@ def entry_document(entry: RejectedEntry) -> dict[str, Any]:
         "channel_name": entry.channel_name,
         "cause": entry.cause,
         "reason": entry.reason,
-        "received": _rfc_3339(entry.received_ns),
-        "timestamp": _rfc_3339(entry.timestamp_ns),
+        "received": rfc_3339(entry.received_ns),
+        "timestamp": rfc_3339(entry.timestamp_ns),
         "message_base64": base64.b64encode(entry.message).decode("ascii"),
     }
 
@@ -109,7 +109,7 @@ def count_lines(counts: Iterable[ErrorCount]) -> Iterator[str]:
         )
         for count in counts
     ]
-    return _table(head, rows, [count.reason for count in counts])
+    return table(head, rows, [count.reason for count in counts])
 
 
 def entry_lines(entries: Sequence[RejectedEntry]) -> Iterator[str]:
@@ -124,15 +124,15 @@ def entry_lines(entries: Sequence[RejectedEntry]) -> Iterator[str]:
         )
         for entry in entries
     ]
-    return _table(head, rows, [entry.reason for entry in entries])
+    return table(head, rows, [entry.reason for entry in entries])
 
 
 def detail_lines(entry: RejectedEntry) -> Iterator[str]:
     """All that is known of a message, without its bytes."""
     details = (
         ("id", entry_id(entry)),
-        ("received", _rfc_3339(entry.received_ns)),
-        ("timestamp", _rfc_3339(entry.timestamp_ns)),
+        ("received", rfc_3339(entry.received_ns)),
+        ("timestamp", rfc_3339(entry.timestamp_ns)),
         ("asset", entry.asset_name),
         ("config", entry.ingestion_config_id),
         ("flow", entry.flow_name),
@@ -141,7 +141,7 @@ def detail_lines(entry: RejectedEntry) -> Iterator[str]:
     )
     for name, value in details:
         yield f"{name:<10} {shown(value or '')}"
-    yield f"{'reason':<10} {shown(entry.reason, _REASON_CHARACTERS_MAX)}"
+    yield f"{'reason':<10} {shown(entry.reason, NOTE_CHARACTERS_MAX)}"
     yield f"{'bytes':<10} {len(entry.message):,}"
 
 
@@ -166,36 +166,6 @@ def hex_lines(data: bytes) -> Iterator[str]:
         yield f"{offset:08x}  {piece.hex(' '):<{3 * _HEX_BYTES_PER_LINE}} {characters}"
 
 
-def shown(text: str, characters_max: int = _NAME_CHARACTERS_MAX) -> str:
-    """A text that came from a client, on one line of a terminal."""
-    cut = text if len(text) <= characters_max else text[:characters_max] + "…"
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in cut) or "-"
-
-
-def shown_time(nanoseconds: int | None) -> str:
-    """A time to the second, in UTC."""
-    return (_rfc_3339(nanoseconds) or "-")[:19].replace("T", " ")
-
-
-def _rfc_3339(nanoseconds: int | None) -> str | None:
-    if nanoseconds is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromNanoseconds(nanoseconds)
-    return timestamp.ToJsonString()
-
-
 def _amount(messages: int, size_bytes: int) -> str:
     kib = -(-size_bytes // _BYTES_PER_KIB)
     return f"{messages:,} {'message' if messages == 1 else 'messages'}, {kib:,} KiB"
-
-
-def _table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
-) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row, note in zip((head, *rows), ("", *notes), strict=True):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
-        if note:
-            yield f"    {shown(note, _REASON_CHARACTERS_MAX)}"

@@ -16,8 +16,10 @@ from rich.console import Console
 from sift_server.api.http_server import HttpLimits, allow_more_files
 from sift_server.api.tls import TlsFiles
 from sift_server.catalog import ErrorQueueLimits
-from sift_server.commands import errors, keys
+from sift_server.commands import errors, keys, rules
+from sift_server.commands.annotations import app as annotations_app
 from sift_server.commands.backup import backup, restore
+from sift_server.commands.connection import INTERRUPTED
 from sift_server.commands.doctor import doctor
 from sift_server.commands.stopping import StopSignals
 from sift_server.ingest import IngestLimits
@@ -31,8 +33,6 @@ SERVE_STOP_MS_MAX = 10_000
 """How long calls that are open have to end when `sift serve` is told to stop."""
 
 _PORT_MAX = 65_535
-_INTERRUPTED = 130
-"""Exit status of a program that Ctrl-C ended, as shells have it."""
 
 app = typer.Typer(
     help="Stream telemetry, keep it, and get it back.",
@@ -40,8 +40,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(annotations_app, name="annotations")
 app.add_typer(errors.app, name="errors")
 app.add_typer(keys.app, name="keys")
+app.add_typer(rules.app, name="rules")
 app.command(
     epilog="Exit status: 0 if the folder is sound, in the end with --repair; 3 if something is"
     " wrong with it; 1 if it could not be checked; 2 for a wrong option."
@@ -234,7 +236,7 @@ def demo(
             status = 1
     except KeyboardInterrupt:
         typer.echo(f"sift demo: stopped; what was sent is in {data_dir}", err=True)
-        status = _INTERRUPTED
+        status = INTERRUPTED
     raise typer.Exit(status)
 
 

@@ -13,14 +13,15 @@ from sift_server.api.services.convert import from_timestamp, to_timestamp
 from sift_server.api.services.rule_messages import from_update, keys_of
 from sift_server.errors import InvalidArgumentError, NotFoundError, UnimplementedError
 from sift_server.rules import AskedTime, RuleEvaluation
+from sift_server.rules.registration import RuleRegistration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from sift.common.type.v1.resource_identifier_pb2 import NamedResources, ResourceIdentifier
-    from sift_server.catalog import Catalog, RuleCondition
+    from sift_server.catalog import Catalog, RuleCondition, RuleContent
     from sift_server.lake import PointStore
     from sift_server.rules import AskedStretches
 
@@ -37,6 +38,7 @@ class RuleEvaluationService:
     def __init__(self, catalog: Catalog, store: PointStore) -> None:
         self._catalog = catalog
         self._evaluation = RuleEvaluation(catalog, store)
+        self._registration = RuleRegistration(catalog)
 
     def evaluate_rules(
         self, request: rule_evaluation_pb2.EvaluateRulesRequest
@@ -55,7 +57,9 @@ class RuleEvaluationService:
         time = self._time(request)
         if request.WhichOneof("mode") == "rule_configs":
             drafts = [from_update(config) for config in request.rule_configs.configs]
-            rules = self._catalog.rules.conditions_of([draft.content for draft in drafts])
+            contents = [draft.content for draft in drafts]
+            self._check(contents)
+            rules = self._catalog.rules.conditions_of(contents)
         else:
             rules = self._rules(request)
         found = [
@@ -67,14 +71,24 @@ class RuleEvaluationService:
             created_annotation_count=len(found), dry_run_annotations=found
         )
 
+    def _check(self, contents: Sequence[RuleContent]) -> None:
+        """Check that rules that are not stored fit the channels of their assets."""
+        for content, problems in zip(contents, self._registration.problems(contents), strict=True):
+            if problems:
+                raise InvalidArgumentError(
+                    f"the rule {content.name!r} does not fit the asset"
+                    f" {problems[0].asset_name!r}: {problems[0].message}"
+                )
+
     def _time(self, request: _Request) -> AskedTime:
         match request.WhichOneof("time"):
             case "run":
                 return AskedTime(self._run_id(request.run))
             case "run_time_range":
                 wanted = request.run_time_range
+                # Without a run it is all of them, and what has none.
                 return AskedTime(
-                    self._run_id(wanted.run),
+                    self._run_id(wanted.run) if wanted.HasField("run") else None,
                     None,
                     _time_ns(wanted, "start_time"),
                     _time_ns(wanted, "end_time"),
