@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from sift_server.demo import run_demo
+from sift_server.demo.found import timeline
 from sift_server.demo.summary import format_value, sparkline
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def test_every_point_that_it_sends_comes_back_twice(tmp_path: Path):
             "memory.used",
             "log",
             "process.threads",
+            "What the rules of machine found",
+            "exercise",
         ):
             assert name in text
 
@@ -69,3 +72,17 @@ def test_a_sparkline_shows_the_course(values: list[float], drawn: str):
 def test_values_are_shown_for_people(value: float, unit: str, states: dict[int, str], shown: str):
     """Bytes have binary prefixes, states their names, numbers four digits."""
     assert format_value(value, unit, states) == shown
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "drawn"),
+    [
+        (0, 32, "█" * 32),
+        (8, 16, "·" * 8 + "█" * 8 + "·" * 16),
+        (16, 16, "·" * 16 + "█" + "·" * 15),
+        (32, 32, "·" * 31 + "█"),
+    ],
+)
+def test_a_timeline_shows_when(first: int, last: int, drawn: str):
+    """Also what has no length, and what is at the end."""
+    assert timeline(first, last, 0, 32) == drawn

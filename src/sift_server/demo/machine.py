@@ -62,20 +62,28 @@ def processor_config(machine: str) -> TelemetryConfig:
         ],
     )
     total = ChannelConfig("total", ChannelDataType.FLOAT, unit="%", component="cpu")
+    busiest = ChannelConfig("busiest", ChannelDataType.DOUBLE, unit="%", component="cpu")
     return TelemetryConfig(
         asset_name=f"{machine}.processor",
         flows=[
-            FlowConfig("cpu", [total, *cores, state]),
+            FlowConfig("cpu", [total, busiest, *cores, state]),
             FlowConfig("activity", [activity]),
         ],
         rules=[
+            RuleConfig(
+                name="core busy",
+                description="A core had more than half a second of work in a second",
+                expression='avg($1, rolling("1s")) > 50',
+                channel_references=[{"channel_reference": "$1", "channel_config": busiest}],
+                action=RuleActionCreateDataReviewAnnotation(tags=["load"]),
+            ),
             RuleConfig(
                 name="processor saturated",
                 description="The processor has nothing left to give",
                 expression='$1 == "saturated"',
                 channel_references=[{"channel_reference": "$1", "channel_config": state}],
                 action=RuleActionCreateDataReviewAnnotation(tags=["load"]),
-            )
+            ),
         ],
     )
 
@@ -119,6 +127,11 @@ class Machine:
         state = SATURATED if total >= _SATURATED_PERCENT else int(total >= _BUSY_PERCENT)
         values: list[ChannelValue] = [
             {"channel_name": "total", "component": "cpu", "value": float_value(total)},
+            {
+                "channel_name": "busiest",
+                "component": "cpu",
+                "value": double_value(max(self._cores)),
+            },
             {"channel_name": "state", "value": enum_value(state)},
         ]
         for number, percent in enumerate(self._cores):
@@ -173,13 +186,13 @@ class Machine:
             ],
         )
 
-    def log(self) -> Flow:
+    def log(self, *, is_exercising: bool) -> Flow:
         """A line of text, as a program would log it."""
         cores = self._cores
         used = psutil.virtual_memory().used // _MIB
         line = (
             f"{(self._clock_ns() - self._started_ns) / 1e9:.1f} s: {sum(cores) / len(cores):.0f} %"
-            f" of {len(cores)} cores, {used} MiB used"
+            f" of {len(cores)} cores, {used} MiB used{', exercising' if is_exercising else ''}"
         )
         return self._row("log", [{"channel_name": "log", "value": string_value(line)}])
 

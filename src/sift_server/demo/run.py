@@ -14,9 +14,16 @@ from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion.channel import channel_fqn
 from sift_py.ingestion.config.telemetry import TelemetryConfig
 from sift_py.ingestion.manager import IngestionServicesManager
+from sift_server.demo.exercise import Exercise
+from sift_server.demo.found import found_table
 from sift_server.demo.machine import Machine, process_flow, processor_config
 from sift_server.demo.summary import format_value, table_of
-from sift_server.readback import Series, list_channels, read_series
+from sift_server.readback import (
+    Series,
+    list_channels,
+    read_series,
+    wait_for_annotations,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,13 +57,16 @@ class _Sent:
 def run_demo(seconds: float, data_dir: Path, console: Console) -> int:
     """Stream this machine's telemetry into a folder for a while, and read it back.
 
+    For some of the time it keeps a core busy, so that its rules have something to find.
+
     Args:
         seconds: How long to stream.
         data_dir: Folder of the embedded server; made when missing, added to when not.
         console: Where to show it.
 
     Returns:
-        Exit status: 0 when every point came back.
+        Exit status: 0 when every point came back, and the rules found as the data came what they
+        find in all of it at once.
     """
     console.print(f"Streaming this machine's telemetry into [bold]{data_dir}[/bold]")
     with use_sift_channel({"uri": f"embedded:{data_dir}"}) as channel:
@@ -74,11 +84,12 @@ def run_demo(seconds: float, data_dir: Path, console: Console) -> int:
             console.print()
             console.print(table_of(series, f"{service.asset_name}, run “{run_name}”"))
             complete &= _is_complete(series, service.asset_name, sent, console)
+            complete &= _show_found(channel, service, series, console)
     size_bytes = sum(file.stat().st_size for file in data_dir.rglob("*") if file.is_file())
     points = sum(sent.points.values())
     console.print()
     if not complete:
-        console.print("[bold red]Not every point came back.[/bold red]")
+        console.print("[bold red]Not everything came back.[/bold red]")
         return 1
     console.print(
         f"[bold green]{points:,} points sent, {points:,} read back.[/bold green]"
@@ -108,6 +119,7 @@ def _stream(manager: IngestionServicesManager, seconds: float, console: Console)
     )
     with (
         progress,
+        Exercise(seconds) as exercise,
         manager.ingestion_service("processor") as processor_service,
         manager.ingestion_service("machine") as machine_service,
         processor_service.buffered_ingestion(flush_interval_sec=FLUSH_INTERVAL_S) as processor,
@@ -123,7 +135,8 @@ def _stream(manager: IngestionServicesManager, seconds: float, console: Console)
         started = due = time.monotonic()
         samples = 0
         while (elapsed := time.monotonic() - started) < seconds:
-            for service, flow in _rows(machine, processor, around, samples):
+            is_exercising = exercise.is_on(elapsed)
+            for service, flow in _rows(machine, processor, around, samples, is_exercising):
                 service.try_ingest_flows(flow)
                 sent.count(names[id(service)], flow)
             samples += 1
@@ -144,6 +157,7 @@ def _rows(
     processor: BufferedIngestionService,
     around: BufferedIngestionService,
     samples: int,
+    is_exercising: bool,
 ) -> Iterable[tuple[BufferedIngestionService, Flow]]:
     rows: list[tuple[BufferedIngestionService, Callable[[], Flow]]] = [
         (processor, machine.cpu),
@@ -153,7 +167,7 @@ def _rows(
         (around, machine.process),
     ]
     if samples % LOG_EVERY_SAMPLES == 0:
-        rows.append((around, machine.log))
+        rows.append((around, lambda: machine.log(is_exercising=is_exercising)))
     return ((service, sample()) for service, sample in rows)
 
 
@@ -164,6 +178,26 @@ def _read_back(channel: SiftChannel, service: IngestionService) -> list[Series]:
         for one in list_channels(channel, service.ingestion_config.asset_id)
         for series in read_series(channel, one, service.run_id)
     ]
+
+
+def _show_found(
+    channel: SiftChannel, service: IngestionService, series: list[Series], console: Console
+) -> bool:
+    """Show what the rules found; whether it is what they find in all of the run at once."""
+    times_ns = [time_ns for one in series for time_ns in one.timestamps_ns]
+    try:
+        found = wait_for_annotations(
+            channel, service.run_id or "", [service.ingestion_config.asset_id]
+        )
+    except TimeoutError as error:
+        console.print(f"[red]{service.asset_name}: {error}[/red]")
+        return False
+    if not found:
+        console.print(f"The rules of {service.asset_name} found nothing.")
+        return True
+    title = f"What the rules of {service.asset_name} found"
+    console.print(found_table(found, title, min(times_ns), max(times_ns)))
+    return True
 
 
 def _is_complete(series: list[Series], asset_name: str, sent: _Sent, console: Console) -> bool:

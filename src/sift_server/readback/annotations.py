@@ -49,7 +49,7 @@ def wait_for_annotations(
     asset_ids: Iterable[str],
     timeout_s: float = 10.0,
 ) -> list[Annotation]:
-    """The annotations of a run, once they are those of evaluating everything at once.
+    """The annotations of assets in a run, once they are those of evaluating everything at once.
 
     Rules are evaluated a moment after their data was acknowledged. What this compares with is a
     preview of the assets' rules over the whole run.
@@ -57,11 +57,11 @@ def wait_for_annotations(
     Raises:
         TimeoutError: They were not the same in time; says how many there are.
     """
-    wanted = " || ".join(f"asset_id == {quoted(each)}" for each in asset_ids)
+    wanted = f"asset_id in [{', '.join(map(quoted, asset_ids))}]"
     rule_ids = [rule.rule_id for rule in list_rules(grpc_channel, wanted)]
     due_s = time.monotonic() + timeout_s
     while True:
-        found = list_annotations(grpc_channel, f"run_id == {quoted(run_id)}")
+        found = list_annotations(grpc_channel, f"run_id == {quoted(run_id)} && {wanted}")
         expected = preview_rules(grpc_channel, run_id, rule_ids) if rule_ids else []
         if sorted(map(_what, found)) == sorted(map(_what, expected)):
             return found
