@@ -4,7 +4,8 @@
     python examples/rocket_flight.py rocket_flight_telemega.csv --uri http://127.0.0.1:50051
 
 Every column becomes a channel of the type that it has; the channels are grouped into flows as they
-are sampled together. Then everything is read back and compared with the file, value by value.
+are sampled together. Then everything is read back and compared with the file, value by value. Rules
+(`rocket_rules.py`) watch the flight: lift-off, apogee, falling too fast, a weak battery, no GPS.
 
 Time. The file counts seconds from lift-off, in hundredths. The GPS columns carry the UTC date and
 time, but only whole seconds, and as of the last fix: at every row the true time is at or behind
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rocket_rules import flight_rules, flight_table
 
 from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion.channel import (
@@ -44,7 +46,7 @@ from sift_py.ingestion.config.telemetry import TelemetryConfig
 from sift_py.ingestion.flow import Flow, FlowConfig
 from sift_py.ingestion.service import IngestionService
 from sift_server.demo.summary import table_of
-from sift_server.readback import list_channels, read_series
+from sift_server.readback import list_channels, read_series, wait_for_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -132,14 +134,23 @@ def read_flight(path: Path) -> dict[str, list[str]]:
 
 def timestamps_ns(columns: dict[str, list[str]]) -> list[int]:
     """Absolute time of each row."""
-    since_lift_off_ns = [int(Decimal(cell) * NS_PER_S) for cell in columns["time"]]
+    start_ns = lift_off_ns(columns)
+    return [start_ns + since for since in since_lift_off_ns(columns)]
+
+
+def since_lift_off_ns(columns: dict[str, list[str]]) -> list[int]:
+    """Time of each row, from lift-off."""
+    return [int(Decimal(cell) * NS_PER_S) for cell in columns["time"]]
+
+
+def lift_off_ns(columns: dict[str, list[str]]) -> int:
+    """Absolute time of lift-off."""
     parts = zip(
         *(map(int, columns[name]) for name in ("year", "month", "day", "hour", "minute", "second")),
         strict=True,
     )
     gps_ns = [calendar.timegm(each) * NS_PER_S for each in parts]
-    lift_off_ns = max(gps - since for gps, since in zip(gps_ns, since_lift_off_ns, strict=True))
-    return [lift_off_ns + since for since in since_lift_off_ns]
+    return max(gps - since for gps, since in zip(gps_ns, since_lift_off_ns(columns), strict=True))
 
 
 def telemetry_config() -> TelemetryConfig:
@@ -165,6 +176,7 @@ def telemetry_config() -> TelemetryConfig:
             )
             for flow, columns in FLOWS.items()
         ],
+        rules=flight_rules(),
     )
 
 
@@ -248,6 +260,9 @@ def replay(channel: SiftChannel, path: Path, console: Console) -> int:
             for series in read_series(channel, one, service.run_id)
         ]
     console.print(table_of(found, f"{path.name}: {len(times):,} rows"))
+    asset_id = service.ingestion_config.asset_id
+    annotations = wait_for_annotations(channel, service.run_id or "", [asset_id])
+    console.print(flight_table(annotations, lift_off_ns(columns)))
     names = {series.name: series for series in found}
     total, problems = differences(columns, times, names)
     for problem in problems:
