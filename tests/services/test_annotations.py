@@ -216,6 +216,13 @@ def test_the_log_has_comments_states_and_assignees(catalog, service, logs, asset
     assert now.assigned_to_user_id == owner.user_id
     request = pb.ListAnnotationLogsRequest(annotation_id=annotation.annotation_id)
     assert list(logs.list_annotation_logs(request).annotation_logs) == [comment, flagged, assigned]
+    # As the newest client asks.
+    since = "modified_date > timestamp('1990-01-01T00:00:00+00:00')"
+    for kind, entry in {"COMMENT": comment, "STATE_UPDATE": flagged, "ASSIGNED": assigned}.items():
+        of_kind = pb.ListAnnotationLogsRequest(
+            annotation_id=annotation.annotation_id, filter=f"kind == '{kind}' && {since}"
+        )
+        assert list(logs.list_annotation_logs(of_kind).annotation_logs) == [entry]
     logs.delete_annotation_log(
         pb.DeleteAnnotationLogRequest(
             annotation_id=annotation.annotation_id, annotation_log_id=flagged.annotation_log_id

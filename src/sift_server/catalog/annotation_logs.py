@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import case, delete, insert, select
 
 from sift_server.catalog import tables
 from sift_server.catalog.annotation_rows import AnnotationState
@@ -32,6 +32,16 @@ ANNOTATION_LOG_FIELDS = Filterable(
         "annotation_id": Field(Kind.TEXT, _columns.annotation_id),
         "created_by_user_id": Field(Kind.TEXT, _columns.created_by_user_id),
         "created_date": Field(Kind.TIME, _columns.created_ns),
+        # An entry never changes.
+        "modified_date": Field(Kind.TIME, _columns.created_ns),
+        "kind": Field(
+            Kind.TEXT,
+            case(
+                {1: "COMMENT", 2: "STATE_UPDATE", 3: "ASSIGNED"},
+                value=_columns.kind,
+                else_="UNSPECIFIED",
+            ),
+        ),
     },
 )
 _listing = Listing(ANNOTATION_LOG_FIELDS, "created_date", (_columns.sequence,))
