@@ -95,6 +95,7 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
         "annotations.v1.AnnotationService/DeleteAnnotation",
         "annotations.v1.AnnotationService/UnarchiveAnnotation",
         "annotations.v1.AnnotationService/UpdateAnnotation",
+        "assets.v1.AssetService/ArchiveAsset",
         "assets.v1.AssetService/UpdateAsset",
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfig",
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfigFlows",
@@ -119,6 +120,7 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
         "runs.v2.RunService/StopRun",
         "runs.v2.RunService/UpdateRun",
         "tags.v2.TagService/CreateTag",
+        "unit.v2.UnitService/CreateUnit",
     }
     for path in needed.keys() - writes:
         assert re.search(r"/(BatchGet|Get|List|View|Validate|Ping)", path), path

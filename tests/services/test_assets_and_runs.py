@@ -11,7 +11,12 @@ from sift.metadata.v1 import metadata_pb2
 from sift.ping.v1 import ping_pb2
 from sift.runs.v2 import runs_pb2
 from sift_server.api.services import assets, ping, runs
-from sift_server.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from sift_server.errors import (
+    AlreadyExistsError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnimplementedError,
+)
 
 
 def entry(key: str, **value: object) -> metadata_pb2.MetadataValue:
@@ -90,6 +95,25 @@ def test_an_asset_is_updated_by_mask(asset_service):
     assert (list(everything.tags), list(everything.metadata)) == (["e"], [])
     with pytest.raises(InvalidArgumentError, match=r"'name'.*archived_date, is_archived, metadata"):
         update(["tags", "name"], name="Other")
+
+
+def test_an_asset_is_archived(asset_service):
+    """Since the first time that somebody did; its runs are not known, so they are not archived."""
+    (asset,) = asset_service.list_assets(assets_pb2.ListAssetsRequest()).assets
+    dates = []
+    for _ in range(2):
+        asset_service.archive_asset(assets_pb2.ArchiveAssetRequest(asset_id=asset.asset_id))
+        (archived,) = asset_service.list_assets(
+            assets_pb2.ListAssetsRequest(filter="is_archived == true")
+        ).assets
+        dates.append(archived.archived_date)
+    assert dates[0] == dates[1] != Timestamp()
+    with pytest.raises(UnimplementedError, match="archive the runs"):
+        asset_service.archive_asset(
+            assets_pb2.ArchiveAssetRequest(asset_id=asset.asset_id, archive_runs=True)
+        )
+    with pytest.raises(NotFoundError, match="'none'"):
+        asset_service.archive_asset(assets_pb2.ArchiveAssetRequest(asset_id="none"))
 
 
 def test_a_run_is_created_found_and_got(run_service):

@@ -26,6 +26,7 @@ SERVICES = {
     "sift.annotation_logs.v1.AnnotationLogService",
     "sift.tags.v2.TagService",
     "sift.users.v2.UserService",
+    "sift.unit.v2.UnitService",
 }
 
 

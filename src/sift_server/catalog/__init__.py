@@ -60,6 +60,7 @@ from sift_server.catalog.rules import PutRules, RuleDraft, Rules, RulesUpdate
 from sift_server.catalog.runs import Run, RunDraft, Runs
 from sift_server.catalog.stretches import Stretch
 from sift_server.catalog.tags import Tag, Tags, TagUse
+from sift_server.catalog.units import Units
 from sift_server.catalog.users import User, Users
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class Catalog:
         annotations: The annotations that rules and people made.
         tags: The tags.
         users: The users.
+        units: The units of channels.
         error_queue: Messages that could not be taken.
         api_keys: The keys that callers may have.
         now_ns: Its clock, nanoseconds since 1970 in UTC.
@@ -185,6 +187,7 @@ class Catalog:
         self.annotations = Annotations(context)
         self.tags = Tags(context)
         self.users = Users(context)
+        self.units = Units(context)
         self.error_queue = ErrorQueue(context, error_limits)
         self.api_keys = ApiKeys(context)
 

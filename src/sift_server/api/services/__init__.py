@@ -23,6 +23,7 @@ from sift_server.api.services import (
     rules,
     runs,
     tags,
+    units,
     users,
 )
 from sift_server.api.services.annotation_logs import AnnotationLogService
@@ -50,6 +51,7 @@ def services(catalog: Catalog, store: PointStore) -> list[object]:
         AnnotationLogService(catalog),
         tags.TagService(catalog),
         users.UserService(catalog),
+        units.UnitService(catalog),
         calculated_channels_v1.CalculatedChannelsService(catalog),
         channels_v2.ChannelService(catalog),
         channels_v3.ChannelService(catalog),

@@ -15,6 +15,7 @@ from sift_server.api.services.convert import (
     update_paths,
 )
 from sift_server.catalog import Attributes
+from sift_server.errors import UnimplementedError
 
 if TYPE_CHECKING:
     from sift_server.catalog import Asset, Catalog
@@ -23,7 +24,7 @@ _UPDATABLE = ("tags", "metadata", "is_archived", "archived_date")
 
 
 class AssetService:
-    """Gets, lists and updates assets. They are created with their first ingestion config."""
+    """Gets, lists, updates and archives assets, which their first ingestion config creates."""
 
     SERVICE_NAME = "sift.assets.v1.AssetService"
 
@@ -70,6 +71,24 @@ class AssetService:
 
         asset = self._catalog.assets.update(wanted.asset_id, change)
         return assets_pb2.UpdateAssetResponse(asset=_message(asset))
+
+    def archive_asset(
+        self, request: assets_pb2.ArchiveAssetRequest
+    ) -> assets_pb2.ArchiveAssetResponse:
+        """Archive an asset; one that is archived stays so since when it is."""
+        if request.archive_runs:
+            raise UnimplementedError(
+                "this server does not know which runs are of one asset; archive the runs that you"
+                " mean one by one, and the asset without archive_runs"
+            )
+        now_ns = self._catalog.now_ns()
+
+        def change(asset: Asset) -> Asset:
+            is_archived = asset.archived_ns is not None
+            return asset if is_archived else replace(asset, archived_ns=now_ns)
+
+        self._catalog.assets.update(request.asset_id, change)
+        return assets_pb2.ArchiveAssetResponse()
 
 
 def _message(asset: Asset) -> assets_pb2.Asset:
