@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -377,7 +378,13 @@ def test_assets_and_channels_have_fields_of_their_own(catalog):
     assert assets("name_lower == 'lander' && is_archived == false") == ["Lander"]
     assert assets(f"asset_id in ['{config.asset_id}', 'x']") == ["Rover"]
     assert assets("tag_id == 'x' || created_by_user_id in ['x']") == []
-    assert assets("tag_id == '' && modified_by_user_id == ''") == ["Lander", "Rover"]
+    assert assets("tag_id == null && modified_by_user_id == ''") == ["Lander", "Rover"]
+    catalog.assets.update(
+        config.asset_id, lambda one: replace(one, attributes=Attributes(tags=("lab",)))
+    )
+    (lab,) = catalog.tags.list(ListRequest("name == 'lab'")).items
+    assert assets(f"tag_id in ['x','{lab.tag_id}']") == ["Rover"]
+    assert assets(f"tag_id != '{lab.tag_id}'") == assets("tag_id == null") == ["Lander"]
     assert assets("archived_date == null && tag_name != 'x'") == ["Lander", "Rover"]
 
     def channels(text: str) -> list[str]:

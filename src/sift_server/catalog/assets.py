@@ -16,6 +16,7 @@ from sift_server.catalog.fields import (
     Filterable,
     Kind,
     MetadataField,
+    tag_ids_field,
     tags_field,
 )
 from sift_server.catalog.paging import Listing, ListRequest, Page
@@ -44,7 +45,7 @@ ASSET_FIELDS = Filterable(
         "is_archived": Field(Kind.BOOL, _columns.archived_ns.is_not(None)),
         "created_by_user_id": ALWAYS_EMPTY,
         "modified_by_user_id": ALWAYS_EMPTY,
-        "tag_id": ALWAYS_EMPTY,
+        "tag_id": tag_ids_field(tables.asset_tags, _columns.asset_id),
         "tag_name": tags_field(tables.asset_tags, _columns.asset_id),
         "metadata": MetadataField(tables.asset_metadata, _columns.asset_id),
     },

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Table, exists, literal
 
+from sift_server.catalog import tables
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -85,7 +87,7 @@ class Filterable:
 
 
 ALWAYS_EMPTY = Field(Kind.TEXT, literal(""))
-"""A field of what this server has none of, such as users and ids of tags: clients see it empty."""
+"""A field of what this server has none of, such as who made an asset: clients see it empty."""
 
 ALWAYS_ZERO = Field(Kind.NUMBER, literal(0))
 """The number of what this server has none of, such as annotations."""
@@ -101,3 +103,13 @@ def tags_field(table: Table, owner_id: ColumnElement[str]) -> Field:
     return Field(
         Kind.TEXT, table.c.name, within=lambda that: has_row(table.c.owner_id == owner_id, that)
     )
+
+
+def tag_ids_field(table: Table, owner_id: ColumnElement[str]) -> Field:
+    """Return the field of the ids of a resource's tags."""
+
+    def within(that: Condition) -> Condition:
+        is_of_tag = table.c.name == tables.tags.c.name
+        return has_row(table.c.owner_id == owner_id, is_of_tag, that)
+
+    return Field(Kind.TEXT, tables.tags.c.tag_id, within=within)

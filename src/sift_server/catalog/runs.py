@@ -18,6 +18,7 @@ from sift_server.catalog.fields import (
     Filterable,
     Kind,
     MetadataField,
+    tag_ids_field,
     tags_field,
 )
 from sift_server.catalog.paging import Listing, ListRequest, Page
@@ -66,7 +67,7 @@ RUN_FIELDS = Filterable(
         "asset_tag_id": ALWAYS_EMPTY,
         "created_by_user_id": ALWAYS_EMPTY,
         "modified_by_user_id": ALWAYS_EMPTY,
-        "tag_id": ALWAYS_EMPTY,
+        "tag_id": tag_ids_field(tables.run_tags, _columns.run_id),
         "tag_name": tags_field(tables.run_tags, _columns.run_id),
         "metadata": MetadataField(tables.run_metadata, _columns.run_id),
     },
