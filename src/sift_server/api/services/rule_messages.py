@@ -150,7 +150,7 @@ def _from_action(rule_name: str, message: rules_pb2.UpdateActionRequest) -> Acti
 
 
 def _from_channel(message: rules_pb2.ChannelReference) -> ChannelName:
-    return ChannelName(message.name, message.component)
+    return ChannelName(ChannelName(message.name, message.component).fqn)
 
 
 def to_rule(rule: Rule) -> rules_pb2.Rule:
@@ -255,7 +255,8 @@ def to_references(
 
 
 def _to_channel(channel: ChannelName) -> rules_pb2.ChannelReference:
-    return rules_pb2.ChannelReference(name=channel.name, component=channel.component)
+    # Whole, because clients that still write a component do not look at it when they read.
+    return rules_pb2.ChannelReference(name=channel.fqn)
 
 
 def _to_action(
