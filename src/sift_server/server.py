@@ -146,7 +146,8 @@ class Server:
         known = AcknowledgedKeys if log.is_new else AcknowledgedKeys.open
         keys = known(folder.keys_path)
         catalog.rules.log_position = lambda: log.durable_position
-        rules = LiveRules(CatalogBook(catalog, store))
+        book = CatalogBook(catalog, store)
+        rules = LiveRules(book)
         ingestor = Ingestor(
             log, flows, store, rejects, time.time_ns, self._settings.ingest_limits, keys, rules
         )
@@ -175,7 +176,7 @@ class Server:
         keep.callback(ingestor.stop)
         streams = IngestStream(ingestor, ingest_threads)
         app = build_app(
-            services(catalog, store),
+            services(catalog, store, book),
             call_threads,
             callers,
             streams,

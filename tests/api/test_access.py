@@ -77,7 +77,7 @@ def call(address: str, method: str, path: str, key: str | None, **headers: str) 
 def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
     """Reading needs read, making and changing needs write; a method that is new shows up here."""
     with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
-        registry = Registry(services(catalog, None), None)
+        registry = Registry(services(catalog, None, None), None)
     needed = {
         method.path.removeprefix("/sift."): scope_of(method.descriptor)
         for method in registry.methods

@@ -13,7 +13,7 @@ from sift_server.expressions import Source, Type, compile_condition
 from sift_server.lake import Points
 from sift_server.rules.condition import Condition
 from sift_server.rules.explicit import evaluate_range, within
-from sift_server.rules.late import Part
+from sift_server.rules.part import Part
 from sift_server.rules.run_evaluation import RunEvaluation
 from sift_server.rules.sources import SourceKey
 from sift_server.rules.stretches import Stretch

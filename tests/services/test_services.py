@@ -33,7 +33,7 @@ SERVICES = {
 @pytest.fixture
 def listed(catalog) -> list[object]:
     """All services; none of them reads while it is made."""
-    return services(catalog, None)
+    return services(catalog, None, None)
 
 
 def test_every_service_is_listed_once(listed):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from sift_server.lake import Points
-from sift_server.rules.recent import joined_points
+from sift_server.lake.points import joined_points, kind_of
 from sift_server.rules.stretches import touches
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class StoredChannel:
 
     def read(self, run_id: str, start_ns: int, end_ns: int) -> Iterator[Points]:
         """As `ChannelView.read`."""
-        points = joined_points(self.data_type, self.parts)
+        points = joined_points(kind_of(self.data_type), self.parts)
         order = np.argsort(points.timestamps_ns, kind="stable")
         times_ns = points.timestamps_ns[order]
         first, last = np.searchsorted(times_ns, [start_ns, end_ns])

@@ -14,6 +14,8 @@ from sift_wire.columns import DataType
 from sift_wire.kernels import gather_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -89,6 +91,25 @@ def points_once(points: Points) -> Points:
     if new.all():
         return Points(times, values)
     return Points(times[new], values.filter(pa.array(new)))
+
+
+def joined_points(kind: Kind, parts: Sequence[Points]) -> Points:
+    """Points of one channel, one part behind the other; none, if there are no parts."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Points(np.empty(0, np.int64), words_to_arrow(kind, np.empty(0, np.uint64), b""))
+    return Points(
+        np.concatenate([part.timestamps_ns for part in parts]),
+        pa.concat_arrays([part.values for part in parts]),
+    )
+
+
+def part_of(points: Points, first: int, last: int) -> Points:
+    """Points from one place to before another; nothing is copied."""
+    if first == 0 and last == len(points):
+        return points
+    return Points(points.timestamps_ns[first:last], points.values.slice(first, last - first))
 
 
 def words_to_arrow(kind: Kind, words: NDArray[np.uint64], heap: bytes) -> Any:  # noqa: ANN401 (pyarrow has no types)

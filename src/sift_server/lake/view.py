@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sift_server.lake.points import Points, words_to_arrow
+from sift_server.lake.points import Points, joined_points, part_of, words_to_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,10 +82,9 @@ class ChannelView:
             ]
             first, last = np.searchsorted(hot.timestamps_ns, [first_ns, last_ns])
             if first < last:
-                times = hot.timestamps_ns[first:last]
-                parts.append(Points(times, hot.values.slice(first, last - first)))
+                parts.append(part_of(hot, int(first), int(last)))
             if parts:
-                yield _joined(parts)
+                yield joined_points(self.kind, parts)
 
     def _row_groups(self, start_ns: int, end_ns: int) -> Iterator[RowGroup]:
         for file in self.files:
@@ -142,12 +141,3 @@ def _windows(
 def _reaches(group: RowGroup, time_ns: int) -> bool:
     last_ns = group.extent.timestamp_ns_max
     return last_ns is None or last_ns >= time_ns
-
-
-def _joined(parts: Sequence[Points]) -> Points:
-    if len(parts) == 1:
-        return parts[0]
-    return Points(
-        np.concatenate([part.timestamps_ns for part in parts]),
-        pa.concat_arrays([part.values for part in parts]),
-    )

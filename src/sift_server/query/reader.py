@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from sift_server.errors import InvalidArgumentError
 from sift_server.lake import Points, points_once
+from sift_server.lake.points import joined_points, kind_of, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,16 +131,16 @@ class PointReader:
             if missing <= 0:
                 break
         if missing > 0:
-            return Page(_by_run(found), None)
+            return Page(_by_run(data_type, found), None)
         run, points = found.pop()
         kept = len(points) + missing - 1
         if kept:
-            found.append((run, _part(points, 0, kept)))
+            found.append((run, part_of(points, 0, kept)))
         last_run, last_points = found[-1]
         end = _Cursor(
             last_run, int(last_points.timestamps_ns[-1]), _mark(last_points, len(last_points) - 1)
         )
-        return Page(_by_run(found), end.to_token())
+        return Page(_by_run(data_type, found), end.to_token())
 
 
 def _in_order(
@@ -168,8 +168,8 @@ def _behind(points: Points, cursor: _Cursor) -> Points:
     last = int(np.searchsorted(points.timestamps_ns, cursor.timestamp_ns, side="right"))
     for place in range(first, last):
         if _mark(points, place) == cursor.mark:
-            return _part(points, place + 1, len(points))
-    return _part(points, first, len(points))
+            return part_of(points, place + 1, len(points))
+    return part_of(points, first, len(points))
 
 
 def _mark(points: Points, place: int) -> str:
@@ -181,19 +181,9 @@ def _mark(points: Points, place: int) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def _part(points: Points, first: int, last: int) -> Points:
-    return Points(points.timestamps_ns[first:last], points.values.slice(first, last - first))
-
-
-def _by_run(found: list[tuple[str, Points]]) -> list[RunPoints]:
+def _by_run(data_type: DataType, found: list[tuple[str, Points]]) -> list[RunPoints]:
     parts: dict[str, list[Points]] = {}
     for run, points in found:
         parts.setdefault(run, []).append(points)
-    return [
-        RunPoints(
-            run,
-            np.concatenate([part.timestamps_ns for part in mine]),
-            pa.concat_arrays([part.values for part in mine]),
-        )
-        for run, mine in parts.items()
-    ]
+    joined = {run: joined_points(kind_of(data_type), mine) for run, mine in parts.items()}
+    return [RunPoints(run, mine.timestamps_ns, mine.values) for run, mine in joined.items()]

@@ -8,7 +8,7 @@ import numpy as np
 
 from sift_server.lake import Points
 from sift_server.lake.points import kind_of, words_to_arrow
-from sift_server.rules.late import Part
+from sift_server.rules.part import Part
 from sift_wire import kernels
 
 if TYPE_CHECKING:

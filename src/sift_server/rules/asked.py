@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sift_server.errors import InvalidArgumentError
-from sift_server.rules.book import CatalogBook, ConditionKey, condition_stretches
+from sift_server.rules.book import ConditionKey, condition_stretches
 from sift_server.rules.evaluation import Change
 from sift_server.rules.explicit import evaluate_range, within
+from sift_server.rules.part import TIME_NS_MAX, TIME_NS_MIN
 from sift_server.rules.run_evaluation import Found
 from sift_server.rules.stretches import Stretch, spliced, touches
 
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sift_server.catalog import Catalog, RuleCondition
-    from sift_server.lake import PointStore
+    from sift_server.rules.book import CatalogBook
     from sift_server.rules.condition import Condition
-
-_NS_MIN, _NS_MAX = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class AskedTime:
     @property
     def first_ns(self) -> int:
         """The earliest time."""
-        return _NS_MIN if self.start_ns is None else self.start_ns
+        return TIME_NS_MIN if self.start_ns is None else self.start_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +65,10 @@ class AskedStretches:
 class RuleEvaluation:
     """Evaluates rules over what is stored. Safe from many threads."""
 
-    def __init__(self, catalog: Catalog, store: PointStore) -> None:
-        """Take the catalog, and where the points are."""
+    def __init__(self, catalog: Catalog, book: CatalogBook) -> None:
+        """Take the catalog, and the book of its rules."""
         self._catalog = catalog
-        self._book = CatalogBook(catalog, store)
+        self._book = book
 
     def look(self, rules: Sequence[RuleCondition], time: AskedTime) -> list[AskedStretches]:
         """Evaluate rules without making annotations.
@@ -111,7 +110,7 @@ class RuleEvaluation:
     ) -> Iterator[tuple[RuleCondition, ConditionKey, Condition, str, list[Stretch]]]:
         by_version = {rule.condition_version_id: rule for rule in rules}
         start_ns = time.first_ns
-        end_ns = _NS_MAX if time.end_ns is None else time.end_ns
+        end_ns = TIME_NS_MAX if time.end_ns is None else time.end_ns
         for condition in self._book.compiled(by_version.values()):
             key = condition.key
             assert isinstance(key, ConditionKey)  # noqa: S101 - see `CatalogBook.compiled`

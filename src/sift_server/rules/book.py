@@ -12,7 +12,7 @@ from sift_server.catalog.stretches import Stretch as AnnotationStretch
 from sift_server.errors import InvalidArgumentError
 from sift_server.rules.checks import AssetSources, compiled
 from sift_server.rules.condition import Condition
-from sift_server.rules.late import Part
+from sift_server.rules.part import Part
 from sift_server.rules.stretches import Stretch
 
 if TYPE_CHECKING:

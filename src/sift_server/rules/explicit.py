@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sift_server.errors import ResourceExhaustedError
 from sift_server.rules.evaluation import BEGINNING
-from sift_server.rules.late import warm_up_start_ns
 from sift_server.rules.pieces import stored_pieces
+from sift_server.rules.replay import replayed, warm_up_start_ns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,9 +46,8 @@ def evaluate_range(
     """
     mark = BEGINNING
     found: list[Stretch] = []
-    for piece in stored_pieces(views, run_id, warm_up_start_ns(condition, start_ns), end_ns):
-        inputs = [source.signal(piece[source.channel_id]) for source in condition.sources]
-        ended, mark = mark.advance(condition, inputs)
+    pieces = stored_pieces(views, run_id, warm_up_start_ns(condition, start_ns), end_ns)
+    for _, ended, mark in replayed(condition, pieces):  # noqa: B007 (the last one is wanted)
         found += [one for one in ended if one.end_ns > start_ns]
         if len(found) > STRETCHES_MAX:
             raise ResourceExhaustedError(

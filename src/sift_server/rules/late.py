@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sift_server.expressions import AGE_NS_MAX
+from sift_server.lake.points import part_of
 from sift_server.rules.evaluation import BEGINNING, Change, Mark
+from sift_server.rules.part import TIME_NS_MAX
 from sift_server.rules.pieces import stored_pieces
-from sift_server.rules.recent import part_of
+from sift_server.rules.replay import replayed, warm_up_start_ns
 from sift_server.rules.stretches import Stretch, moved_start, spliced, touches
 
 if TYPE_CHECKING:
@@ -19,51 +20,15 @@ if TYPE_CHECKING:
 
     from sift_server.lake import ChannelView
     from sift_server.rules.condition import Condition
+    from sift_server.rules.part import Part
     from sift_server.rules.pieces import Piece
     from sift_wire.columns import DataType
 
 _MARKS_KEPT = 8
 """How many places near the end one can go back to."""
 
-_NS_MIN, _NS_MAX = np.iinfo(np.int64).min, np.iinfo(np.int64).max
-
 Views = dict[str, tuple["ChannelView", "DataType"]]
 """Channels by id, and their data types."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of time whose points are new.
-
-    Attributes:
-        first_ns: Time of the first of them.
-        last_ns: Time of the last.
-    """
-
-    first_ns: int
-    last_ns: int
-
-    def with_part(self, other: Part) -> Part:
-        """The time from the first to the last of both."""
-        return Part(min(self.first_ns, other.first_ns), max(self.last_ns, other.last_ns))
-
-    def with_effect(self, condition: Condition) -> Part:
-        """The part of time in which the condition may be another one because of them."""
-        lookback_ns = condition.expression.lookback_ns
-        if lookback_ns is None:
-            return Part(self.first_ns, _NS_MAX)
-        return Part(self.first_ns, min(self.last_ns, _NS_MAX - lookback_ns) + lookback_ns)
-
-
-def warm_up_start_ns(condition: Condition, first_ns: int) -> int:
-    """Where evaluating has to begin so that the point before a time is evaluated rightly.
-
-    A point that is older than the age limit has no effect on whether a stretch goes on.
-    """
-    lookback_ns = condition.expression.lookback_ns
-    if lookback_ns is None:
-        return _NS_MIN
-    return max(first_ns, _NS_MIN + lookback_ns + AGE_NS_MAX) - lookback_ns - AGE_NS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +71,8 @@ def evaluate_part(
     latest: deque[tuple[Mark, Piece]] = deque(maxlen=_MARKS_KEPT)
     fresh: list[Stretch] = []
     last_ns: int | None = None
-    pieces = stored_pieces(views, run_id, start_ns, min(end_ns, _NS_MAX - 1) + 1)
-    for piece in _cut(pieces):
-        inputs = [source.signal(piece[source.channel_id]) for source in condition.sources]
-        ended, mark = mark.advance(condition, inputs)
+    pieces = stored_pieces(views, run_id, start_ns, min(end_ns, TIME_NS_MAX - 1) + 1)
+    for piece, ended, mark in replayed(condition, _cut(pieces)):
         fresh += ended
         if mark.edge is None or mark.edge.last_ns < part.first_ns:
             continue

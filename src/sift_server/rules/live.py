@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sift_server.lake import PointBlock
     from sift_server.rules.condition import Condition
-    from sift_server.rules.late import Part
+    from sift_server.rules.part import Part
 
 Extents = dict[str, dict[str, "Part"]]
 """Times of points, by run id and channel id."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sift_server.lake import points_once
-from sift_server.rules.recent import joined_points, part_of
+from sift_server.lake.points import joined_points, kind_of, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,8 +61,7 @@ class _Waiting:
 
     def __init__(self, windows: Iterator[Points], data_type: DataType) -> None:
         self._windows = windows
-        self._data_type = data_type
-        self._points = joined_points(data_type, [])
+        self._points = joined_points(kind_of(data_type), [])
         self.is_done = False
         """Whether there are no more windows."""
 

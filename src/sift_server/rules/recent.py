@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from sift_server.lake import Points, points_once
-from sift_server.lake.points import kind_of, words_to_arrow
+from sift_server.lake.points import joined_points, kind_of, part_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sift_wire.columns import DataType
 
 
@@ -20,7 +17,7 @@ class RecentPoints:
     """Points later than some time, sorted, each once. Not thread-safe."""
 
     def __init__(self, data_type: DataType) -> None:
-        self._data_type = data_type
+        self._kind = kind_of(data_type)
         self._parts: list[Points] = []
         """Each is later than the one before."""
 
@@ -37,7 +34,7 @@ class RecentPoints:
         while behind and self._parts[behind - 1].timestamps_ns[-1] >= first_ns:
             behind -= 1
         if behind < len(self._parts):
-            added = points_once(joined_points(self._data_type, [*self._parts[behind:], added]))
+            added = points_once(joined_points(self._kind, [*self._parts[behind:], added]))
         self._parts[behind:] = [added]
 
     def later_than(self, time_ns: int) -> Points:
@@ -45,7 +42,7 @@ class RecentPoints:
         first = len(self._parts)
         while first and self._parts[first - 1].timestamps_ns[-1] > time_ns:
             first -= 1
-        points = joined_points(self._data_type, self._parts[first:])
+        points = joined_points(self._kind, self._parts[first:])
         start = int(np.searchsorted(points.timestamps_ns, time_ns, side="right"))
         return part_of(points, start, len(points))
 
@@ -55,23 +52,3 @@ class RecentPoints:
         while gone < len(self._parts) and self._parts[gone].timestamps_ns[-1] <= time_ns:
             gone += 1
         del self._parts[:gone]
-
-
-def joined_points(data_type: DataType, parts: Sequence[Points]) -> Points:
-    """Points of one channel, one behind the other."""
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        values = words_to_arrow(kind_of(data_type), np.empty(0, np.uint64), b"")
-        return Points(np.empty(0, np.int64), values)
-    return Points(
-        np.concatenate([part.timestamps_ns for part in parts]),
-        pa.concat_arrays([part.values for part in parts]),
-    )
-
-
-def part_of(points: Points, first: int, last: int) -> Points:
-    """Points from one place to before another; nothing is copied."""
-    if first == 0 and last == len(points):
-        return points
-    return Points(points.timestamps_ns[first:last], points.values.slice(first, last - first))

@@ -7,9 +7,11 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from sift_server.lake.points import joined_points, kind_of
 from sift_server.rules.evaluation import Change, ConditionProgress
-from sift_server.rules.late import Part, Views, evaluate_part
-from sift_server.rules.recent import RecentPoints, joined_points
+from sift_server.rules.late import Views, evaluate_part
+from sift_server.rules.part import TIME_NS_MAX, Part
+from sift_server.rules.recent import RecentPoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -26,8 +28,6 @@ LATE_WAIT_MS_MAX = 1_000
 
 RECENT_POINTS_MAX = 1_000_000
 """How many recent points of a run are kept, of all channels together, to go back to."""
-
-_NS_MAX = 2**63 - 1
 
 _LATE_WAIT_FACTOR = 10
 """How many times as long as evaluating late points took they wait the next time."""
@@ -100,7 +100,7 @@ class RunEvaluation:
         """
         extents: dict[str, Part] = {}
         for channel_id, (data_type, parts) in points.items():
-            added = joined_points(data_type, parts)
+            added = joined_points(kind_of(data_type), parts)
             if len(added):
                 times_ns = added.timestamps_ns
                 extents[channel_id] = Part(int(times_ns.min()), int(times_ns.max()))
@@ -220,7 +220,7 @@ class RunEvaluation:
         effect = part.with_effect(condition)
         if progress is None or effect.last_ns >= progress.earliest_ns:
             # The places to go back to are no more, and new ones are at the end only.
-            effect = Part(part.first_ns, _NS_MAX)
+            effect = Part(part.first_ns, TIME_NS_MAX)
         end_ns = self._end_ns(condition, progress)
         evaluated = evaluate_part(condition, views, self._run_id, effect, end_ns, old)
         if evaluated.marks:
@@ -242,7 +242,7 @@ class RunEvaluation:
         of it when it comes; but nothing else says where the run ends that was not evaluated yet.
         """
         if progress is None:
-            return _NS_MAX
+            return TIME_NS_MAX
         came = [self._last_ns[each] for each in condition.channel_ids if each in self._last_ns]
         return max(progress.last_ns, *came)
 
@@ -295,7 +295,7 @@ class _RecentSignals:
         if made is None:
             recent = self._recent.get(source.channel_id)
             points = (
-                joined_points(source.data_type, [])
+                joined_points(kind_of(source.data_type), [])
                 if recent is None
                 else recent.later_than(time_ns)
             )

@@ -33,12 +33,13 @@ from sift_server.query import PointReader
 if TYPE_CHECKING:
     from sift_server.catalog import Catalog
     from sift_server.lake import PointStore
+    from sift_server.rules import CatalogBook
 
 __all__ = ["services"]
 
 
-def services(catalog: Catalog, store: PointStore) -> list[object]:
-    """Make all services over a catalog and the points."""
+def services(catalog: Catalog, store: PointStore, book: CatalogBook) -> list[object]:
+    """Make all services over a catalog, the points, and the rules on both."""
     return [
         ping.PingService(),
         ingestion_configs_v1.IngestionConfigService(catalog),
@@ -46,7 +47,7 @@ def services(catalog: Catalog, store: PointStore) -> list[object]:
         assets.AssetService(catalog),
         runs.RunService(catalog),
         rules.RuleService(catalog),
-        rule_evaluation.RuleEvaluationService(catalog, store),
+        rule_evaluation.RuleEvaluationService(catalog, book),
         AnnotationService(catalog),
         AnnotationLogService(catalog),
         tags.TagService(catalog),

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from sift.common.type.v1.resource_identifier_pb2 import NamedResources, ResourceIdentifier
     from sift_server.catalog import Catalog, RuleCondition, RuleContent
-    from sift_server.lake import PointStore
-    from sift_server.rules import AskedStretches
+    from sift_server.rules import AskedStretches, CatalogBook
 
     _Request = (
         rule_evaluation_pb2.EvaluateRulesRequest | rule_evaluation_pb2.EvaluateRulesPreviewRequest
@@ -35,9 +34,9 @@ class RuleEvaluationService:
 
     SERVICE_NAME = "sift.rule_evaluation.v1.RuleEvaluationService"
 
-    def __init__(self, catalog: Catalog, store: PointStore) -> None:
+    def __init__(self, catalog: Catalog, book: CatalogBook) -> None:
         self._catalog = catalog
-        self._evaluation = RuleEvaluation(catalog, store)
+        self._evaluation = RuleEvaluation(catalog, book)
         self._registration = RuleRegistration(catalog)
 
     def evaluate_rules(
