@@ -213,17 +213,17 @@ class TestWhatConditionsMake:
         assert times(catalog, fast)[-1] == (10, 15, False)
 
     def test_what_is_pending_can_be_settled(self, catalog, fast, asset_id):
-        """All of some versions of conditions, or those of one run."""
+        """All but that of versions of conditions, on assets, that are evaluated."""
         _, phase = catalog.rules.live()
         for run in ("", "r1", "r2"):
             catalog.annotations.replace(
                 [window(one, (0, 5), (7, 9, True), run=run) for one in (fast, phase)]
             )
-        assert catalog.annotations.settle([fast.condition_version_id], "") == 1
-        assert times(catalog, fast) == [(0, 5, False), (7, 9, False)]
-        assert times(catalog, fast, "r1") == [(0, 5, False), (7, 9, True)]
-        assert catalog.annotations.settle([fast.condition_version_id]) == 2
-        assert catalog.annotations.settle([fast.condition_version_id]) == 0
+        evaluated = {(phase.condition_version_id, asset_id)}
+        assert catalog.annotations.settle({(fast.condition_version_id, asset_id), *evaluated}) == 0
+        assert catalog.annotations.settle(evaluated) == 3
+        assert times(catalog, fast, "r1") == [(0, 5, False), (7, 9, False)]
+        assert catalog.annotations.settle(evaluated) == 0
         assert times(catalog, phase) == [(0, 5, False), (7, 9, True)]
 
     def test_nonsense_is_refused_as_a_whole(self, catalog, fast):

@@ -14,8 +14,10 @@ from sift.annotations.v1.annotations_pb2_grpc import AnnotationServiceStub
 from sift.common.type.v1.resource_identifier_pb2 import NamedResources, Names
 from sift.rule_evaluation.v1 import rule_evaluation_pb2
 from sift.rule_evaluation.v1.rule_evaluation_pb2_grpc import RuleEvaluationServiceStub
-from sift.rules.v1.rules_pb2 import ListRulesRequest, UpdateRuleRequest
+from sift.rules.v1.rules_pb2 import DeleteRuleRequest, ListRulesRequest, UpdateRuleRequest
 from sift.rules.v1.rules_pb2_grpc import RuleServiceStub
+from sift.runs.v2.runs_pb2 import StopRunRequest
+from sift.runs.v2.runs_pb2_grpc import RunServiceStub
 from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion.channel import (
     ChannelConfig,
@@ -101,9 +103,9 @@ class Client:
     def __exit__(self, *_):
         self.channel.close()
 
-    def annotations(self):
+    def annotations(self, filter_=""):
         """Name, start and end in seconds, and whether it is pending, of every annotation."""
-        request = ListAnnotationsRequest(page_size=1000)
+        request = ListAnnotationsRequest(page_size=1000, filter=filter_)
         found = AnnotationServiceStub(self.channel).ListAnnotations(request).annotations
         return {
             (
@@ -225,3 +227,33 @@ def test_a_changed_rule_ends_what_is_pending(tmp_path: Path):
                 ("moving", 3, 20, True),
             }
         )
+
+
+def test_what_is_pending_ends_with_its_run(tmp_path: Path):
+    """Where it was true last; a point that comes behind the stop still moves the end."""
+    with serving(tmp_path) as server, Client(server) as client:
+        service = IngestionService(client.channel, CONFIG)
+        service.attach_run(client.channel, "drive 1")
+        service.ingest_flows(*map(drive, range(19)))
+        client.wait_for({("overspeed", 17, 18, True), ("moving", 3, 18, True)})
+        RunServiceStub(client.channel).StopRun(StopRunRequest(run_id=service.run_id))
+        ended = {("overspeed", 17, 18, False), ("moving", 3, 18, False)}
+        assert client.annotations() == ended
+        assert client.annotations("pending == true") == set()
+        assert client.annotations("pending == false") == ended
+        service.ingest_flows(drive(19))
+        client.wait_for({("overspeed", 17, 19, False), ("moving", 3, 19, False)})
+
+
+def test_what_is_pending_ends_with_its_rule(tmp_path: Path):
+    """Also if the server is killed before it noticed that the rule is gone."""
+    with serving(tmp_path) as server, Client(server) as client:
+        service = IngestionService(client.channel, CONFIG)
+        service.ingest_flows(*map(drive, range(19)))
+        client.wait_for({("overspeed", 17, 18, True), ("moving", 3, 18, True)})
+        rules = RuleServiceStub(client.channel)
+        for rule in rules.ListRules(ListRulesRequest()).rules:
+            rules.DeleteRule(DeleteRuleRequest(rule_id=rule.rule_id))
+        server.kill()
+    with serving(tmp_path) as server, Client(server) as client:
+        client.wait_for({("overspeed", 17, 18, False), ("moving", 3, 18, False)})

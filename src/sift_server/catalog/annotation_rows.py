@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import enum
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import BigInteger, bindparam, delete, insert, select
 
 from sift_server.catalog import tables
 from sift_server.catalog.attributes import NO_ATTRIBUTES, Attributes, AttributeTables
 from sift_server.catalog.chunks import chunks
+from sift_server.catalog.fields import has_row
 from sift_server.catalog.rule_content import AnnotationType
 from sift_server.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
 _columns = tables.annotations_table.c
 attribute_tables = AttributeTables(
@@ -79,7 +81,8 @@ class Annotation:
     Attributes:
         condition_id: The condition that made it, or empty.
         rule_id: The rule of that condition, or empty.
-        is_pending: Whether the condition is still true, so that the end is not known yet.
+        is_pending: Whether the condition is still true, so that the end is not known yet. Once its
+            run has stopped, the end is where it was true last.
     """
 
     annotation_id: str
@@ -112,8 +115,30 @@ def get(connection: Connection, annotation_id: str) -> Annotation:
     return annotation
 
 
-def read(connection: Connection, rows: Sequence[Row[Any]]) -> list[Annotation]:
-    """Read the annotations of rows, with what other tables have of them."""
+def run_has_stopped() -> ColumnElement[bool]:
+    """The condition that the run of an annotation has a stop time, which is over."""
+    now_ns = bindparam("now_ns", type_=BigInteger(), callable_=time.time_ns)
+    runs = tables.runs.c
+    return has_row(runs.run_id == _columns.run_id, runs.stop_ns <= now_ns)
+
+
+def read(
+    connection: Connection, rows: Sequence[Row[Any]], *, as_evaluated: bool = False
+) -> list[Annotation]:
+    """Read the annotations of rows, with what other tables have of them.
+
+    Args:
+        connection: Where from.
+        rows: The rows.
+        as_evaluated: Whether what no point has ended is pending also in a run that has stopped.
+    """
+    pending = [] if as_evaluated else [row.annotation_id for row in rows if row.is_pending]
+    over: set[str] = set()
+    for ids in chunks(pending):
+        query = select(_columns.annotation_id).where(
+            _columns.annotation_id.in_(ids), run_has_stopped()
+        )
+        over.update(connection.execute(query).scalars())
     attributes: dict[str, Attributes] = {}
     asset_ids: dict[str, list[str]] = {}
     assets = tables.annotation_assets
@@ -123,12 +148,19 @@ def read(connection: Connection, rows: Sequence[Row[Any]]) -> list[Annotation]:
         for row in connection.execute(query):
             asset_ids.setdefault(row.annotation_id, []).append(row.asset_id)
     return [
-        _annotation(row, attributes[row.annotation_id], asset_ids.get(row.annotation_id, ()))
+        _annotation(
+            row,
+            attributes[row.annotation_id],
+            asset_ids.get(row.annotation_id, ()),
+            is_pending=row.is_pending and row.annotation_id not in over,
+        )
         for row in rows
     ]
 
 
-def _annotation(row: Row[Any], attributes: Attributes, asset_ids: Iterable[str]) -> Annotation:
+def _annotation(
+    row: Row[Any], attributes: Attributes, asset_ids: Iterable[str], *, is_pending: bool
+) -> Annotation:
     draft = AnnotationDraft(
         name=row.name,
         start_ns=row.start_ns,
@@ -151,7 +183,7 @@ def _annotation(row: Row[Any], attributes: Attributes, asset_ids: Iterable[str])
         draft,
         row.condition_id or "",
         row.rule_id or "",
-        row.is_pending,
+        is_pending,
         row.created_by_user_id,
         row.modified_by_user_id,
         row.created_ns,

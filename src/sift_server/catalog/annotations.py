@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, case, insert, select, update
+from sqlalchemy import and_, case, insert, not_, select, update
 
 from sift_server.catalog import (
     annotation_logs,
@@ -27,7 +27,7 @@ from sift_server.catalog.rule_writing import check_known
 from sift_server.errors import InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -74,7 +74,9 @@ ANNOTATION_FIELDS = Filterable(
         "modified_date": Field(Kind.TIME, _columns.modified_ns),
         "archived_date": Field(Kind.TIME, _columns.archived_ns, is_nullable=True),
         "is_archived": Field(Kind.BOOL, _columns.archived_ns.is_not(None)),
-        "pending": Field(Kind.BOOL, _columns.is_pending),
+        "pending": Field(
+            Kind.BOOL, and_(_columns.is_pending, not_(annotation_rows.run_has_stopped()))
+        ),
         "run_id": Field(Kind.TEXT, _columns.run_id, is_nullable=True),
         "state": Field(
             Kind.TEXT, _called(_columns.state, "ANNOTATION_STATE", ("OPEN", "FLAGGED", "RESOLVED"))
@@ -127,29 +129,26 @@ class Annotations:
         with self._context.database.write() as connection:
             return condition_annotations.replace(connection, self._context, batch)
 
-    def settle(self, condition_version_ids: Sequence[str], run_id: str | None = None) -> int:
-        """End what is pending of versions of conditions where it is known to end.
-
-        Because their rule was changed or deleted, or because a run stopped.
+    def settle(self, evaluated: Container[tuple[str, str]]) -> int:
+        """End what is pending and that no evaluation goes on with; returns how many were.
 
         Args:
-            condition_version_ids: The versions.
-            run_id: The run that they are of, an empty string for those of none; None for all.
-
-        Returns:
-            How many were pending.
+            evaluated: The ids of the versions of conditions, and of the assets, that are evaluated.
         """
+        with self._context.database.read() as connection:
+            pairs = condition_annotations.unsettled(connection, evaluated)
+        if not pairs:
+            return 0
         with self._context.database.write() as connection:
-            return condition_annotations.settle(
-                connection, self._context, condition_version_ids, run_id
-            )
+            return condition_annotations.settle(connection, self._context, pairs)
 
     def of_condition(
         self, condition_version_id: str, asset_id: str, run_id: str = ""
     ) -> list[Annotation]:
         """Return what a version of a condition made on an asset, in a run, in the order of time.
 
-        Without what was deleted, and without what an evaluation archived.
+        Without what was deleted, and without what an evaluation archived; what no point has ended
+        is pending, also in a run that has stopped.
         """
         with self._context.database.read() as connection:
             return condition_annotations.of_condition(

@@ -27,7 +27,7 @@ from sift_server.catalog.rule_content import AnnotationType
 from sift_server.catalog.stretches import Known, Stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -96,29 +96,31 @@ def replace(
     return work.write(connection, context)
 
 
-def settle(
-    connection: Connection,
-    context: Context,
-    condition_version_ids: Sequence[str],
-    run_id: str | None = None,
-) -> int:
-    """End what is pending of versions of conditions, within a transaction; returns how many.
+def unsettled(
+    connection: Connection, evaluated: Container[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Versions of conditions and assets that have pending annotations, but for those evaluated."""
+    query = select(_columns.condition_version_id, _columns.condition_asset_id).where(
+        _columns.is_pending, _columns.condition_asset_id.is_not(None)
+    )
+    pairs = [(row[0], row[1]) for row in connection.execute(query.distinct())]
+    return [pair for pair in pairs if pair not in evaluated]
 
-    Args:
-        connection: Where to write.
-        context: What the catalog stands on.
-        condition_version_ids: The versions.
-        run_id: The run that they are of, an empty string for those of none; None for all.
+
+def settle(connection: Connection, context: Context, pairs: Iterable[tuple[str, str]]) -> int:
+    """End what is pending of versions of conditions on assets; returns how many.
+
+    Within a transaction.
     """
     count = 0
-    now_ns = context.now_ns()
-    for ids in chunks(condition_version_ids):
+    for version_id, asset_id in pairs:
         statement = update(tables.annotations_table).where(
-            _columns.is_pending, _columns.condition_version_id.in_(ids)
+            _columns.is_pending,
+            _columns.condition_version_id == version_id,
+            _columns.condition_asset_id == asset_id,
         )
-        if run_id is not None:
-            statement = statement.where(_columns.run_id.is_not_distinct_from(run_id or None))
-        count += connection.execute(statement.values(is_pending=False, modified_ns=now_ns)).rowcount
+        values = {"is_pending": False, "modified_ns": context.now_ns()}
+        count += connection.execute(statement.values(values)).rowcount
     return count
 
 
@@ -127,7 +129,8 @@ def of_condition(
 ) -> list[Annotation]:
     """Read what a version of a condition made on an asset, in a run, in the order of time.
 
-    Without what was deleted, and without what an evaluation archived.
+    Without what was deleted, and without what an evaluation archived. What no point has ended is
+    pending, whether or not the run has stopped: points of it may come still.
     """
     rows = connection.execute(
         select(tables.annotations_table)
@@ -140,7 +143,7 @@ def of_condition(
         )
         .order_by(_columns.start_ns, _columns.sequence)
     ).all()
-    return annotation_rows.read(connection, rows)
+    return annotation_rows.read(connection, rows, as_evaluated=True)
 
 
 _needed = (

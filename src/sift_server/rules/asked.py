@@ -138,8 +138,9 @@ class RuleEvaluation:
         known = self._book.stretches(condition, run_id)
         touched = [one for one in known if touches(one, first_ns, last_ns)]
         found = spliced(touched, stretches, first_ns, last_ns)
-        if last_ns is not None:
-            # What comes behind was not asked about: nothing is known to go on there.
+        if last_ns is not None or not self._book.is_live(condition.key):
+            # What comes behind was not asked about: nothing is known to go on there. And if the
+            # rule is not live, nobody would ever end it.
             found = [
                 Stretch(one.start_ns, one.end_ns, one.is_open and one in touched) for one in found
             ]

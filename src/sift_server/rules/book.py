@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from sift_server.catalog import ConditionStretches, LinkedChannel, Waiting
@@ -42,9 +41,8 @@ class CatalogBook:
         """Take the catalog, and where the points are."""
         self._catalog = catalog
         self._store = store
-        self._lock = threading.Lock()
-        self._rules: dict[object, RuleCondition] = {}
-        """What the conditions belong to that were given out last."""
+        self._rules: Mapping[object, RuleCondition] = {}
+        """What the conditions belong to that were given out last; another one each time."""
 
     @property
     def changes(self) -> int:
@@ -55,7 +53,8 @@ class CatalogBook:
         """The conditions of all live rules.
 
         One that does not fit the channels any more, because they were described anew, is left out,
-        and the server's log says why.
+        and the server's log says why. What is pending of any other condition ends where it is:
+        nothing that was found of it may be written any more.
         """
         live = self._catalog.rules.live()
         conditions = list(self.compiled(live))
@@ -64,12 +63,14 @@ class CatalogBook:
             for rule in live
             for asset_id in rule.asset_ids
         }
-        with self._lock:
-            gone = self._rules.keys() - rules.keys()
-            # What is written last may still be of the rules before.
-            self._rules = {**self._rules, **rules}
-        self._settle(gone)
+        self._rules = rules
+        keys = (condition.key for condition in conditions)
+        self._catalog.annotations.settle({key for key in keys if isinstance(key, ConditionKey)})
         return conditions
+
+    def is_live(self, key: object) -> bool:
+        """Whether a condition is evaluated while data comes."""
+        return key in self._rules
 
     def compiled(self, rules: Iterable[RuleCondition]) -> Iterable[Condition]:
         """Compile the conditions of rules for each of their assets, if they fit the channels."""
@@ -106,8 +107,7 @@ class CatalogBook:
 
     def write(self, found: Sequence[Found]) -> None:
         """Make annotations what was found, in one transaction."""
-        with self._lock:
-            rules = self._rules
+        rules = self._rules
         self._catalog.annotations.replace(
             [
                 condition_stretches(rules[one.condition.key], one)
@@ -133,11 +133,6 @@ class CatalogBook:
                 for channel_id, part in channels.items()
             ]
         )
-
-    def _settle(self, keys: Iterable[object]) -> None:
-        version_ids = {key.condition_version_id for key in keys if isinstance(key, ConditionKey)}
-        if version_ids:
-            self._catalog.annotations.settle(sorted(version_ids))
 
 
 def condition_stretches(rule: RuleCondition, found: Found) -> ConditionStretches:
