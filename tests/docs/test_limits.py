@@ -8,15 +8,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "sift_server"
-ROOMS = ("api", "ingest", "catalog", "server.py", "commands/main.py")
+ROOMS = ("api", "ingest", "catalog", "rules", "server.py", "commands/main.py")
 ROW = re.compile(r"^\| `(\w+)`[^|]*\| ([^|]+)\| [^|]+\| ([^|]+)\|$", re.MULTILINE)
 TEST = re.compile(r"`([a-z_0-9/]+\.py)::(test_\w+)`")
 NAME = re.compile(r"[A-Z][A-Z0-9_]*_MAX|[a-z_]+_max")
 INTERNAL = {
     "BLOCKS_KNOWN_MAX": "a cache of a connection",
     "CONNECTIONS_MAX": "as many as there are threads that ask",
+    "ERRORS_TOLD_MAX": "of a list of rules; says how many more there are",
     "INT_64_MAX": "a number",
+    "LATE_WAIT_MS_MAX": "gathers late points, which are evaluated in the end",
+    "MARKS_MAX": "how far one can go back without reading what is stored",
+    "QUEUE_BYTES_MAX": "of points for rules; others are read from what is stored",
+    "RUNS_BYTES_MAX": "of the latest points of runs; others are read from what is stored",
+    "RUNS_MAX": "the same",
+    "SETTLE_MS_MAX": "after which it is written down what is to be evaluated",
     "TOGETHER_MAX": "decides when small streams are taken, not whether",
+    "TOLD_AT_ONCE_MAX": "of rules that rest, in a tick; others are told in the next",
     "page_size_max": "of a question, from one of the others",
 }
 KIB = 1024

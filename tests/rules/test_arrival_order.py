@@ -11,6 +11,7 @@ import pytest
 
 from sift_server.expressions import Source, Type, compile_condition
 from sift_server.lake import Points
+from sift_server.rules.budget import StretchBudget
 from sift_server.rules.condition import Condition
 from sift_server.rules.explicit import evaluate_range, within
 from sift_server.rules.part import Part
@@ -104,7 +105,7 @@ class Live:
         self._rng = rng
         self._condition = condition
         self._storage = storage
-        self._run = RunEvaluation("", storage)
+        self._run = RunEvaluation("", storage, StretchBudget())
         self._now_s = 0.0
 
     def take(self, batches):
@@ -128,7 +129,7 @@ class Live:
         self._now_s += 10
         self._take_late()
         self._storage.write(self._run.open_stretches())
-        assert self._run.failed == {}
+        assert not self._run.troubles
 
     def _take_late(self):
         self._storage.write(self._run.take_late(self._now_s, lambda: self._now_s))
@@ -136,7 +137,7 @@ class Live:
     def _start_again(self):
         self._storage.write(self._run.open_stretches())
         waiting = self._run.late
-        self._run = RunEvaluation("", self._storage)
+        self._run = RunEvaluation("", self._storage, StretchBudget())
         for condition, part in waiting:
             extents = dict.fromkeys(condition.channel_ids, part)
             self._run.miss([condition], extents, self._now_s)

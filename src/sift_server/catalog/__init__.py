@@ -31,6 +31,7 @@ from sift_server.catalog.channels import (
     EnumType,
 )
 from sift_server.catalog.condition_annotations import ConditionStretches, Replaced
+from sift_server.catalog.condition_troubles import ConditionTrouble, TroublePlace
 from sift_server.catalog.context import Context
 from sift_server.catalog.database import CatalogSchemaError, Database
 from sift_server.catalog.error_counts import AssetErrors, ErrorCount, ErrorCounts
@@ -100,6 +101,7 @@ __all__ = [
     "Comparison",
     "Condition",
     "ConditionStretches",
+    "ConditionTrouble",
     "ConfiguredFlow",
     "EnumType",
     "ErrorCount",
@@ -135,6 +137,7 @@ __all__ = [
     "Tag",
     "TagUse",
     "Tags",
+    "TroublePlace",
     "User",
     "Users",
     "Waiting",

@@ -15,6 +15,7 @@ from sift_server.catalog import (
     annotation_logs,
     annotation_rows,
     condition_annotations,
+    condition_troubles,
     tables,
     users,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
     from sift_server.catalog.condition_annotations import ConditionStretches, Replaced
+    from sift_server.catalog.condition_troubles import ConditionTrouble, TroublePlace
     from sift_server.catalog.context import Context
     from sift_server.catalog.fields import Condition
 
@@ -141,6 +143,24 @@ class Annotations:
             return 0
         with self._context.database.write() as connection:
             return condition_annotations.settle(connection, self._context, pairs)
+
+    def tell_troubles(
+        self, troubles: Sequence[ConditionTrouble], over: Sequence[TroublePlace]
+    ) -> None:
+        """Have a pending annotation for each condition in trouble, and end those of others.
+
+        Args:
+            troubles: What is to be told; what was told of the same condition is brought up to date.
+            over: Where it is over.
+        """
+        with self._context.database.write() as connection:
+            condition_troubles.end(connection, self._context, over)
+            condition_troubles.tell(connection, self._context, troubles)
+
+    def end_troubles(self) -> None:
+        """End all that was told of conditions in trouble."""
+        with self._context.database.write() as connection:
+            condition_troubles.end_all(connection, self._context)
 
     def of_condition(
         self, condition_version_id: str, asset_id: str, run_id: str = ""

@@ -6,7 +6,13 @@ import functools
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
-from sift_server.catalog import ConditionStretches, LinkedChannel, Waiting
+from sift_server.catalog import (
+    ConditionStretches,
+    ConditionTrouble,
+    LinkedChannel,
+    TroublePlace,
+    Waiting,
+)
 from sift_server.catalog.stretches import Stretch as AnnotationStretch
 from sift_server.errors import InvalidArgumentError
 from sift_server.rules.checks import AssetSources, compiled
@@ -20,8 +26,9 @@ if TYPE_CHECKING:
     from sift_server.catalog import Catalog, RuleCondition
     from sift_server.lake import PointStore
     from sift_server.rules.late import Views
-    from sift_server.rules.live import Extents
+    from sift_server.rules.live import Extents, Place
     from sift_server.rules.run_evaluation import Found
+    from sift_server.rules.trouble import Trouble
     from sift_wire.columns import DataType
 
 _logger = logging.getLogger(__name__)
@@ -41,6 +48,8 @@ class CatalogBook:
         """Take the catalog, and where the points are."""
         self._catalog = catalog
         self._store = store
+        self.misfits: Mapping[object, str] = {}
+        """See `RuleBook`."""
         self._rules: Mapping[object, RuleCondition] = {}
         """What the conditions belong to that were given out last; another one each time."""
 
@@ -53,17 +62,18 @@ class CatalogBook:
         """The conditions of all live rules.
 
         One that does not fit the channels any more, because they were described anew, is left out,
-        and the server's log says why. What is pending of any other condition ends where it is:
+        and is among `misfits`. What is pending of any other condition ends where it is:
         nothing that was found of it may be written any more.
         """
         live = self._catalog.rules.live()
-        conditions = list(self.compiled(live))
+        misfits: dict[object, str] = {}
+        conditions = list(self.compiled(live, misfits))
         rules: dict[object, RuleCondition] = {
             ConditionKey(rule.condition_version_id, asset_id): rule
             for rule in live
             for asset_id in rule.asset_ids
         }
-        self._rules = rules
+        self._rules, self.misfits = rules, misfits
         keys = (condition.key for condition in conditions)
         self._catalog.annotations.settle({key for key in keys if isinstance(key, ConditionKey)})
         return conditions
@@ -72,8 +82,13 @@ class CatalogBook:
         """Whether a condition is evaluated while data comes."""
         return key in self._rules
 
-    def compiled(self, rules: Iterable[RuleCondition]) -> Iterable[Condition]:
-        """Compile the conditions of rules for each of their assets, if they fit the channels."""
+    def compiled(
+        self, rules: Iterable[RuleCondition], misfits: dict[object, str] | None = None
+    ) -> Iterable[Condition]:
+        """Compile the conditions of rules for each of their assets, if they fit the channels.
+
+        Those that do not fit are put among `misfits`.
+        """
         sources: dict[str, AssetSources] = {}
         for rule in rules:
             for asset_id in rule.asset_ids:
@@ -86,6 +101,8 @@ class CatalogBook:
                     expression = compiled(rule.expression, rule.references.items(), known)
                 except InvalidArgumentError as error:
                     _logger.warning("the rule %r is not evaluated: %s", rule.name, error)
+                    if misfits is not None:
+                        misfits[key] = str(error)
                     continue
                 yield Condition(key, expression, rule.live_from_position)
 
@@ -116,6 +133,22 @@ class CatalogBook:
             ]
         )
 
+    def forget_troubles(self) -> None:
+        """End what pending annotations said of conditions in trouble."""
+        self._catalog.annotations.end_troubles()
+
+    def tell(self, troubles: Mapping[Place, Trouble | str], over: Iterable[Place]) -> None:
+        """Have pending annotations say which conditions are in trouble, in one transaction."""
+        told = [
+            _condition_trouble(self._rules[key], key, run_id, trouble)
+            for (key, run_id), trouble in troubles.items()
+            if isinstance(key, ConditionKey)
+        ]
+        ended = [
+            TroublePlace(*key, run_id) for key, run_id in over if isinstance(key, ConditionKey)
+        ]
+        self._catalog.annotations.tell_troubles(told, ended)
+
     def backlog(self) -> Extents:
         """What was not evaluated yet when the log forgot it."""
         extents: Extents = {}
@@ -133,6 +166,16 @@ class CatalogBook:
                 for channel_id, part in channels.items()
             ]
         )
+
+
+def _condition_trouble(
+    rule: RuleCondition, key: ConditionKey, run_id: str, trouble: Trouble | str
+) -> ConditionTrouble:
+    place = TroublePlace(*key, run_id)
+    if isinstance(trouble, str):
+        return ConditionTrouble(rule, place, trouble, None)
+    times_ns = trouble.part.first_ns, trouble.part.last_ns
+    return ConditionTrouble(rule, place, trouble.message, times_ns, trouble.noisy_count)
 
 
 def condition_stretches(rule: RuleCondition, found: Found) -> ConditionStretches:

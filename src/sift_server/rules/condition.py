@@ -38,6 +38,11 @@ class Condition:
         object.__setattr__(self, "channel_ids", channel_ids)
 
     @property
+    def remembers(self) -> bool:
+        """Whether it remembers more than the last values: as much as there is in a time."""
+        return self.expression.lookback_ns != 0
+
+    @property
     def data_types(self) -> dict[str, DataType]:
         """The data type of each channel, by its id."""
         return {source.channel_id: source.data_type for source in self.sources}

@@ -62,11 +62,13 @@ class Change:
         first_ns: Those that end at this time or later, or are open, are no more...
         last_ns: ...if they begin at this time or earlier; None if all do.
         stretches: What takes their place, sorted.
+        added: How many more these are, if it is known.
     """
 
     first_ns: int
     last_ns: int | None
     stretches: tuple[Stretch, ...]
+    added: int = 0
 
 
 class ConditionProgress:
@@ -133,6 +135,7 @@ class ConditionProgress:
         ended, mark = before.advance(self.condition, inputs_later_than(from_ns))
         kept = [one for one in self._ended if one.end_ns <= from_ns]
         is_same = self._ended == [*kept, *ended]
+        added = len(kept) + len(ended) - len(self._ended)
         self._ended = [*kept, *ended]
         self._marks.append(mark)
         if len(self._marks) > MARKS_MAX:
@@ -142,7 +145,12 @@ class ConditionProgress:
         if is_same and _begins(now_open) == _begins(was_open):
             return None
         stretches = ended if now_open is None else [*ended, now_open]
-        return Change(from_ns + 1, None, tuple(stretches))
+        return Change(from_ns + 1, None, tuple(stretches), added)
+
+    @property
+    def memories(self) -> list[Any]:
+        """What the expression remembers at all places that one can go back to."""
+        return [mark.memory for mark in self._marks]
 
     def open_change(self) -> Change | None:
         """The open stretch as it is now, if there is one."""

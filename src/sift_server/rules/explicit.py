@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sift_server.errors import ResourceExhaustedError
 from sift_server.rules.evaluation import BEGINNING
 from sift_server.rules.pieces import stored_pieces
 from sift_server.rules.replay import replayed, warm_up_start_ns
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from sift_server.rules.condition import Condition
     from sift_server.rules.late import Views
     from sift_server.rules.stretches import Stretch
-
-STRETCHES_MAX = 100_000
-"""How many stretches a condition may have in a run."""
 
 
 def evaluate_range(
@@ -42,19 +38,14 @@ def evaluate_range(
         end_ns: The end.
 
     Raises:
-        ResourceExhaustedError: There are more than `STRETCHES_MAX` stretches.
+        NoisyError: There are more than `STRETCHES_MAX` stretches.
+        ResourceExhaustedError: It has to remember too much.
     """
     mark = BEGINNING
     found: list[Stretch] = []
     pieces = stored_pieces(views, run_id, warm_up_start_ns(condition, start_ns), end_ns)
     for _, ended, mark in replayed(condition, pieces):  # noqa: B007 (the last one is wanted)
         found += [one for one in ended if one.end_ns > start_ns]
-        if len(found) > STRETCHES_MAX:
-            raise ResourceExhaustedError(
-                f"the condition {condition.expression.text!r} becomes true more than"
-                f" {STRETCHES_MAX:,} times (STRETCHES_MAX) in a run; let it hold for some time with"
-                " persistence(...), or evaluate it on a shorter time"
-            )
     still_open = None if mark.edge is None else mark.edge.open_stretch()
     if still_open is not None and still_open.end_ns >= start_ns:
         found.append(still_open)

@@ -91,7 +91,12 @@ def evaluate_part(
     starts_ns = {one.start_ns: began[-1] for one in fresh if one.start_ns < part.first_ns and began}
     return Evaluated(
         # A stretch may have ended by itself before the part.
-        Change(min([part.first_ns, *(one.end_ns for one in found)]), last_ns, tuple(found)),
+        Change(
+            min([part.first_ns, *(one.end_ns for one in found)]),
+            last_ns,
+            tuple(found),
+            len(found) - len(touched),
+        ),
         moved_start(touched, found, part.last_ns),
         tuple(each.with_starts(starts_ns) for each, _ in latest),
         tuple(piece for _, piece in latest)[1:],

@@ -8,17 +8,23 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from sift_server.rules.arrivals import WatchedChannels
+from sift_server.rules.budget import StretchBudget
+from sift_server.rules.memory import CONDITIONS_BYTES_MAX
 from sift_server.rules.run_evaluation import Found, RunEvaluation, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sift_server.lake import PointBlock
     from sift_server.rules.condition import Condition
     from sift_server.rules.part import Part
+    from sift_server.rules.trouble import Trouble
 
 Extents = dict[str, dict[str, "Part"]]
 """Times of points, by run id and channel id."""
+
+Place = tuple[object, str]
+"""The key of a condition, and a run id."""
 
 TICK_MS = 50
 """How often the rules are evaluated at the most: what came meanwhile is evaluated as one."""
@@ -30,8 +36,14 @@ are read from what is stored."""
 RUNS_MAX = 1_000
 """How many runs are remembered with their latest points; others are read from what is stored."""
 
+RUNS_BYTES_MAX = 64 * 1024 * 1024
+"""Bytes of the latest points of all runs, with which runs are remembered."""
+
 OPEN_INTERVAL_MS = 1_000
 """How often it is written how far open stretches have come."""
+
+TOLD_AT_ONCE_MAX = 100
+"""How many conditions people are told of in a tick that are in trouble; of others in later ones."""
 
 SETTLE_MS_MAX = 1_000
 """How long a flush waits for the rules; what they did not evaluate by then is written down."""
@@ -52,8 +64,23 @@ class RuleBook(Stored, Protocol):
     def conditions(self) -> Sequence[Condition]:
         """The conditions that are to be evaluated, each for an asset."""
 
+    @property
+    def misfits(self) -> Mapping[object, str]:
+        """The keys of conditions that `conditions` left out, and why."""
+
     def write(self, found: Sequence[Found]) -> None:
         """Store what was found, all of it or nothing; durable when this returns."""
+
+    def tell(self, troubles: Mapping[Place, Trouble | str], over: Iterable[Place]) -> None:
+        """Tell people which conditions are in trouble, or are something else now; durably.
+
+        Args:
+            troubles: Those, and why they are not evaluated.
+            over: Those that are in trouble no more.
+        """
+
+    def forget_troubles(self) -> None:
+        """No condition is in trouble any more."""
 
     def backlog(self) -> Extents:
         """What `write_backlog` has stored."""
@@ -65,7 +92,8 @@ class RuleBook(Stored, Protocol):
 class LiveRules:
     """The rules, evaluated by a thread of their own. Safe from many threads.
 
-    Ingesting never waits for it. A condition that fails is given up and reported; all others go on.
+    Ingesting never waits for it. A condition that fails, or finds too much, rests for a while, and
+    people are told; all others go on.
     """
 
     def __init__(self, book: RuleBook, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -85,7 +113,6 @@ class LiveRules:
         self._settle_wanted = 0
         self._settled = 0
         self._had_backlog = False
-        self._failures: dict[object, str] = {}
         self._thread = threading.Thread(target=self._run, name="sift-rules", daemon=True)
         # Of the thread alone:
         self._runs: dict[str, RunEvaluation] = {}
@@ -97,15 +124,13 @@ class LiveRules:
         self._unwritten: list[list[Found]] = []
         """What was found, in the order in which it is to be written."""
         self._open_due_s = 0.0
-
-    @property
-    def failures(self) -> Mapping[object, str]:
-        """Conditions that could not be evaluated, by their keys, and why."""
-        with self._changed:
-            return dict(self._failures)
+        self._budget = StretchBudget()
+        self._told: dict[Place, Trouble | str] = {}
+        """What people were told of conditions in trouble."""
 
     def start(self) -> None:
         """Begin to evaluate, with what was left before; called before anything is published."""
+        self._book.forget_troubles()
         self._reload()
         backlog = self._book.backlog()
         self._had_backlog = bool(backlog)
@@ -216,9 +241,13 @@ class LiveRules:
         self._write(found)
         for run in self._runs.values():
             self._write(run.take_late(now_s, self._clock_s))
-        if is_settling or now_s >= self._open_due_s:
+        is_due = now_s >= self._open_due_s
+        if is_due:
+            self._bound_memory(now_s)
+        if is_settling or is_due:
             self._write([one for run in self._runs.values() for one in run.open_stretches()])
             self._open_due_s = now_s + OPEN_INTERVAL_MS / 1_000
+        self._tell(is_due=is_due)
         self._note()
 
     def _write(self, *found: list[Found]) -> None:
@@ -228,21 +257,56 @@ class LiveRules:
             self._book.write(self._unwritten[0])
             del self._unwritten[0]
 
+    def _bound_memory(self, now_s: float) -> None:
+        """Give up the conditions that remember most, if all together remember too much."""
+        sizes = [
+            (nbytes, run, key)
+            for run in self._runs.values()
+            for key, nbytes in run.memory_bytes().items()
+        ]
+        total = sum(nbytes for nbytes, _, _ in sizes)
+        sizes.sort(key=lambda each: each[0])
+        while total > CONDITIONS_BYTES_MAX:
+            nbytes, run, key = sizes.pop()
+            run.give_up(key, nbytes, now_s)
+            total -= nbytes
+
+    def _tell(self, *, is_due: bool) -> None:
+        """Tell people what is new of conditions in trouble; and once in a while, how long it is."""
+        now: dict[Place, Trouble | str] = {
+            (key, run_id): trouble
+            for run_id, run in self._runs.items()
+            for key, trouble in run.troubles.items()
+        }
+        now |= {(key, ""): message for key, message in self._book.misfits.items()}
+        told = self._told
+        changed = [place for place in now if place not in told]
+        if is_due:
+            changed += [place for place in now if place in told and told[place] != now[place]]
+        # The others are told by the next ticks.
+        changed = changed[:TOLD_AT_ONCE_MAX]
+        over = [place for place in told if place not in now][:TOLD_AT_ONCE_MAX]
+        if changed or over:
+            self._book.tell({place: now[place] for place in changed}, over)
+            for place in over:
+                del told[place]
+            told.update((place, now[place]) for place in changed)
+
     def _note(self) -> None:
         """Make known what others may ask for, and forget the runs that are too many."""
         late: Extents = {}
-        failures: dict[object, str] = {}
         for run_id, run in self._runs.items():
-            failures.update(run.failed)
             for condition, part in run.late:
                 _merge(late, {run_id: dict.fromkeys(condition.channel_ids, part)})
         with self._changed:
             self._taken = ()
             self._late = late
-            self._failures = failures
         idle = [run_id for run_id in self._runs if run_id not in late]
-        for run_id in idle[: max(len(self._runs) - RUNS_MAX, 0)]:
-            del self._runs[run_id]
+        recent_bytes = sum(run.recent_bytes for run in self._runs.values())
+        for run_id in idle:
+            if len(self._runs) <= RUNS_MAX and recent_bytes <= RUNS_BYTES_MAX:
+                break
+            recent_bytes -= self._runs.pop(run_id).recent_bytes
 
     def _as_one(
         self, entries: Sequence[tuple[int, Sequence[PointBlock]]]
@@ -266,7 +330,7 @@ class LiveRules:
 
     def _run_of(self, run_id: str) -> RunEvaluation:
         # The one that was used last is the last one.
-        run = self._runs.pop(run_id, None) or RunEvaluation(run_id, self._book)
+        run = self._runs.pop(run_id, None) or RunEvaluation(run_id, self._book, self._budget)
         self._runs[run_id] = run
         return run
 

@@ -21,8 +21,10 @@ class RecentPoints:
         self._parts: list[Points] = []
         """Each is later than the one before."""
 
-    def __len__(self) -> int:
-        return sum(map(len, self._parts))
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the points."""
+        return sum(part.timestamps_ns.nbytes + part.values.nbytes for part in self._parts)
 
     def add(self, points: Points) -> None:
         """Add points, in any order, some perhaps known already."""

@@ -7,27 +7,33 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from sift_server.errors import ResourceExhaustedError
 from sift_server.lake.points import joined_points, kind_of
+from sift_server.rules.budget import STRETCHES_AT_ONCE_MAX, STRETCHES_PER_S_MAX
 from sift_server.rules.evaluation import Change, ConditionProgress
 from sift_server.rules.late import Views, evaluate_part
+from sift_server.rules.memory import memory_bytes, too_much
 from sift_server.rules.part import TIME_NS_MAX, Part
 from sift_server.rules.recent import RecentPoints
+from sift_server.rules.replay import NoisyError
+from sift_server.rules.stretches import Stretch
+from sift_server.rules.trouble import Trouble, Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from sift_server.expressions import Signal
     from sift_server.lake import Points
+    from sift_server.rules.budget import StretchBudget
     from sift_server.rules.condition import Condition
     from sift_server.rules.sources import SourceKey
-    from sift_server.rules.stretches import Stretch
     from sift_wire.columns import DataType
 
 LATE_WAIT_MS_MAX = 1_000
 """How long late points of a condition wait for more of them at the most."""
 
-RECENT_POINTS_MAX = 1_000_000
-"""How many recent points of a run are kept, of all channels together, to go back to."""
+RECENT_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of recent points of a run, of all channels together, that are kept to go back to."""
 
 _LATE_WAIT_FACTOR = 10
 """How many times as long as evaluating late points took they wait the next time."""
@@ -72,18 +78,23 @@ class _Late:
 class RunEvaluation:
     """The points of one run, and how far conditions were evaluated on them. Not thread-safe."""
 
-    def __init__(self, run_id: str, stored: Stored) -> None:
+    def __init__(self, run_id: str, stored: Stored, budget: StretchBudget) -> None:
+        """Take the run, what is stored, and how much all runs together may find."""
         self._run_id = run_id
         self._stored = stored
+        self._budget = budget
         self._recent: dict[str, RecentPoints] = {}
+        self._recent_bytes: dict[str, int] = {}
+        self.recent_bytes = 0
+        """Bytes of recent points of all channels."""
         self._last_ns: dict[str, int] = {}
         """Time of the last point of each channel that came."""
         self._progress: dict[object, ConditionProgress] = {}
         self._late: dict[object, _Late] = {}
         self._rest_until_s: dict[object, float] = {}
         """When late points of a condition are next evaluated at the earliest."""
-        self.failed: dict[object, str] = {}
-        """Conditions that could not be evaluated, and why."""
+        self.troubles = Troubles()
+        """Conditions that are not evaluated, and why."""
 
     def take(
         self,
@@ -110,12 +121,13 @@ class RunEvaluation:
         found = []
         for condition in conditions:
             part = _hull([extents[each] for each in condition.channel_ids if each in extents])
-            if part is None or condition.key in self.failed:
+            if part is None:
+                continue
+            if condition.key in self.troubles:
+                self.troubles.add(condition.key, part)
                 continue
             advance = functools.partial(self._advance, condition, part, signals, now_s)
-            change = self._guarded(condition, advance)
-            if change is not None:
-                found.append(Found(condition, self._run_id, change))
+            found += self._guarded(condition, part, now_s, advance)
         self._forget(conditions, extents)
         return found
 
@@ -132,37 +144,45 @@ class RunEvaluation:
         self._came(extents)
         for condition in conditions:
             part = _hull([extents[each] for each in condition.channel_ids if each in extents])
-            if part is not None and condition.key not in self.failed:
+            if part is None:
+                continue
+            if condition.key in self.troubles:
+                self.troubles.add(condition.key, part)
+            else:
                 self._add_late(condition, part, now_s)
 
     @property
     def next_late_s(self) -> float | None:
         """When late points are to be evaluated; None if there are none."""
-        return min((late.due_s for late in self._late.values()), default=None)
+        dues_s = [late.due_s for late in self._late.values()]
+        if (due_s := self.troubles.next_due_s) is not None:
+            dues_s.append(due_s)
+        return min(dues_s, default=None)
 
     @property
     def late(self) -> list[tuple[Condition, Part]]:
-        """The late points that wait."""
-        return [(late.condition, late.part) for late in self._late.values()]
+        """The points that wait to be evaluated: late ones, and those of conditions in trouble."""
+        late = [(late.condition, late.part) for late in self._late.values()]
+        return [*late, *self.troubles.to_evaluate]
 
     def take_late(self, now_s: float, clock_s: Callable[[], float]) -> list[Found]:
         """Evaluate the late points that have waited long enough.
 
         What was found before must have been stored by now.
         """
+        for condition, trouble in self.troubles.take_due(now_s):
+            if not trouble.is_noisy:
+                self._add_late(condition, trouble.part, now_s)
         found = []
         for late in [each for each in self._late.values() if each.due_s <= now_s]:
             key = late.condition.key
             del self._late[key]
             began_s = clock_s()
-            change = self._guarded(
-                late.condition, functools.partial(self._evaluate_late, late.condition, late.part)
-            )
+            evaluate = functools.partial(self._evaluate_late, late.condition, late.part)
+            found += self._guarded(late.condition, late.part, now_s, evaluate)
             ended_s = clock_s()
             rest_s = min(_LATE_WAIT_FACTOR * (ended_s - began_s), LATE_WAIT_MS_MAX / 1_000)
             self._rest_until_s[key] = ended_s + rest_s
-            if change is not None:
-                found.append(Found(late.condition, self._run_id, change))
         return found
 
     def open_stretches(self) -> list[Found]:
@@ -175,9 +195,26 @@ class RunEvaluation:
 
     def keep_only(self, keys: Container[object]) -> None:
         """Forget all conditions but these."""
-        for known in (self._progress, self._late, self._rest_until_s, self.failed):
+        for known in (self._progress, self._late, self._rest_until_s):
             for key in [key for key in known if key not in keys]:
                 del known[key]
+        self.troubles.keep_only(keys)
+
+    def memory_bytes(self) -> dict[object, int]:
+        """Bytes that conditions remember, by their keys, of those that may remember much."""
+        return {
+            key: memory_bytes(progress.memories)
+            for key, progress in self._progress.items()
+            if progress.condition.remembers
+        }
+
+    def give_up(self, key: object, nbytes: int, now_s: float) -> None:
+        """Let a condition rest that remembers too much, and forget that."""
+        progress = self._progress[key]
+        # What it found so far is known: it lacks what comes from here on.
+        part = Part(progress.last_ns, progress.last_ns)
+        message = str(too_much(progress.condition, nbytes))
+        self._begin_trouble(progress.condition, Trouble(message, part), now_s)
 
     def _came(self, extents: Mapping[str, Part]) -> None:
         for channel_id, part in extents.items():
@@ -247,36 +284,95 @@ class RunEvaluation:
         return max(progress.last_ns, *came)
 
     def _guarded(
-        self, condition: Condition, evaluate: Callable[[], Change | None]
-    ) -> Change | None:
+        self,
+        condition: Condition,
+        part: Part,
+        now_s: float,
+        evaluate: Callable[[], Change | None],
+    ) -> list[Found]:
+        """What evaluating a condition on a part gives, if that is possible, and not too much."""
         try:
-            return evaluate()
+            change = evaluate()
+        except NoisyError as error:
+            return self._give_up_noisy(condition, part, now_s, error.count, None)
+        except ResourceExhaustedError as error:
+            message = str(error)
         except Exception as error:
             _logger.exception("the condition %r can't be evaluated", condition.expression.text)
-            self.failed[condition.key] = f"{type(error).__name__}: {error}"
-            self._progress.pop(condition.key, None)
-            return None
+            message = f"{type(error).__name__}: {error}"
+        else:
+            if change is None:
+                return []
+            if self._budget.allows((condition.key, self._run_id), change.added, now_s):
+                return [Found(condition, self._run_id, change)]
+            return self._give_up_noisy(condition, part, now_s, change.added, change)
+        self._begin_trouble(condition, Trouble(message, part), now_s)
+        return []
+
+    def _give_up_noisy(
+        self, condition: Condition, part: Part, now_s: float, count: int, change: Change | None
+    ) -> list[Found]:
+        """Skip what a condition finds for a while; ends what was open."""
+        message = (
+            f"the condition {condition.expression.text!r} became true {count:,} times more, which"
+            f" is too often: {STRETCHES_AT_ONCE_MAX:,} times at once (STRETCHES_AT_ONCE_MAX),"
+            f" {STRETCHES_PER_S_MAX} times a second from then on (STRETCHES_PER_S_MAX), and all"
+            " conditions together five times that; let it hold for some time with persistence(...)"
+        )
+        self._begin_trouble(condition, Trouble(message, part, count), now_s)
+        known = self._stored.stretches(condition, self._run_id)
+        was_open = next((one for one in known if one.is_open), None)
+        if was_open is None:
+            return []
+        end_ns = was_open.end_ns
+        if change is not None and change.stretches[0].start_ns == was_open.start_ns:
+            end_ns = change.stretches[0].end_ns
+        ended = Stretch(was_open.start_ns, end_ns)
+        return [Found(condition, self._run_id, Change(ended.start_ns, None, (ended,)))]
+
+    def _begin_trouble(self, condition: Condition, trouble: Trouble, now_s: float) -> None:
+        key = condition.key
+        late = self._late.pop(key, None)
+        self._progress.pop(key, None)
+        self.troubles.begin(condition, trouble, now_s)
+        if late is not None:
+            self.troubles.add(key, late.part)
+        _logger.warning("a condition is not evaluated for a while: %s", trouble.message)
 
     def _forget(self, conditions: Sequence[Condition], extents: Mapping[str, Part]) -> None:
         """Forget the recent points that nobody can go back to, and more if they are too many."""
-        while True:
-            earliest_ns: dict[str, int] = {}
-            for condition in conditions:
-                progress = self._progress.get(condition.key)
-                if progress is not None:
-                    for channel_id in condition.channel_ids:
-                        known_ns = earliest_ns.get(channel_id, progress.earliest_ns)
-                        earliest_ns[channel_id] = min(known_ns, progress.earliest_ns)
-            for channel_id in extents:
-                if channel_id not in earliest_ns:
-                    self._recent.pop(channel_id, None)
-                elif channel_id in self._recent:
-                    self._recent[channel_id].forget(earliest_ns[channel_id])
-            if sum(map(len, self._recent.values())) <= RECENT_POINTS_MAX:
-                return
+        self._forget_of(conditions, extents)
+        while self.recent_bytes > RECENT_BYTES_MAX:
             forgot = [progress.forget_mark() for progress in self._progress.values()]
+            everything = [progress.condition for progress in self._progress.values()]
+            self._forget_of(everything, self._recent.keys())
             if not any(forgot):
                 return
+
+    def _forget_of(self, conditions: Iterable[Condition], channel_ids: Iterable[str]) -> None:
+        earliest_ns: dict[str, int] = {}
+        for condition in conditions:
+            progress = self._progress.get(condition.key)
+            if progress is not None:
+                for channel_id in condition.channel_ids:
+                    known_ns = earliest_ns.get(channel_id, progress.earliest_ns)
+                    earliest_ns[channel_id] = min(known_ns, progress.earliest_ns)
+        for channel_id in list(channel_ids):
+            recent = self._recent.get(channel_id)
+            if recent is None:
+                continue
+            if channel_id in earliest_ns:
+                recent.forget(earliest_ns[channel_id])
+            else:
+                del self._recent[channel_id]
+            self._count_recent(channel_id)
+
+    def _count_recent(self, channel_id: str) -> None:
+        recent = self._recent.get(channel_id)
+        before = self._recent_bytes.pop(channel_id, 0)
+        if recent is not None:
+            self._recent_bytes[channel_id] = recent.nbytes
+        self.recent_bytes += self._recent_bytes.get(channel_id, 0) - before
 
 
 class _RecentSignals:

@@ -22,6 +22,7 @@ from sift_server.catalog import (
     Attributes,
     LinkedChannel,
 )
+from sift_server.catalog.condition_troubles import NOISY, TRIGGERS_KEY, TROUBLE_KEY
 from sift_server.errors import InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
@@ -287,6 +288,11 @@ def _message(annotation: Annotation, user_names: dict[str, str]) -> annotations_
         archived_date=to_timestamp(draft.archived_ns),
         is_archived=draft.archived_ns is not None,
     )
+    if annotation.condition_id:
+        said = dict(draft.attributes.metadata)
+        message.is_noisy_rule = said.get(TROUBLE_KEY) == NOISY
+        triggers = said.get(TRIGGERS_KEY)
+        message.batched_triggers = int(triggers) if isinstance(triggers, float) else 0
     if draft.state is not None:
         message.state = annotations_pb2.AnnotationState.ValueType(draft.state)
     name = user_names.get(draft.assigned_to_user_id)
