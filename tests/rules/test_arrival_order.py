@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import dataclass
 
@@ -98,6 +99,16 @@ def extents_of(batches):
     return extents
 
 
+def roughly(rng, extents):
+    """The times of blocks of rows, in which a channel may have fewer points, or none."""
+    if not extents:
+        return {}
+    hull = functools.reduce(Part.with_part, extents.values())
+    return {
+        channel_id: rng.choice([extents.get(channel_id, hull), hull]) for channel_id in ("a", "b")
+    }
+
+
 class Live:
     """A run that is evaluated as its points come, in a process that is started again sometimes."""
 
@@ -106,11 +117,12 @@ class Live:
         self._condition = condition
         self._storage = storage
         self._run = RunEvaluation("", storage, StretchBudget())
+        self._restarts = rng.choice([0.1, 0.5])
         self._now_s = 0.0
 
     def take(self, batches):
         """Evaluate what came; sometimes it is only told that it came."""
-        if self._rng.random() < 0.1:
+        if self._rng.random() < self._restarts:
             self._start_again()
         points = {}
         for batch in batches:
@@ -118,7 +130,7 @@ class Live:
         names = self._condition.channel_ids & points.keys()
         wanted = [self._condition] if names else []
         if self._rng.random() < 0.1:
-            self._run.miss(wanted, extents_of(batches), self._now_s)
+            self._run.miss(wanted, roughly(self._rng, extents_of(batches)), self._now_s)
         else:
             self._storage.write(self._run.take(wanted, points, self._now_s))
         self._now_s += self._rng.choice([0.0, 0.05, 2.0])
@@ -150,12 +162,15 @@ def play(rng, text):
     storage = Storage(rng)
     live = Live(rng, condition, storage)
     waiting = []
+    takes = rng.choice([0.2, 0.7])
     for batch in arranged(rng, [*batches_of(rng, "a", scale_ns), *batches_of(rng, "b", scale_ns)]):
         storage.publish(batch.channel_id, DataType.DOUBLE, batch.points)
         waiting.append(batch)
-        if rng.random() < 0.7:
-            live.take(waiting)
-            waiting = []
+        if rng.random() < takes:
+            # What is stored is ahead of what came, sometimes.
+            behind = len(waiting) if rng.random() < 0.5 else rng.randint(1, len(waiting))
+            live.take(waiting[:behind])
+            waiting = waiting[behind:]
     live.take(waiting)
     live.finish()
     return condition, storage, scale_ns
@@ -191,3 +206,74 @@ def test_a_range_is_a_part_of_everything(text):
             for one in everything
             if one.end_ns > start_ns or (one.is_open and one.end_ns == start_ns)
         ], plan
+
+
+def batch_of(points):
+    """Points of the channel `a`: values by seconds."""
+    times_ns = np.array([int(second * SECOND_NS) for second in points], np.int64)
+    words = np.array(list(points.values()), np.float64).view(np.uint64)
+    return Batch("a", Points(times_ns, pa.array(words)))
+
+
+class Started:
+    """A run of one condition, in a process that is started again before each part."""
+
+    def __init__(self, text):
+        self.condition = condition_of(text)
+        self.storage = Storage(random.Random(1))
+        self.run = RunEvaluation("", self.storage, StretchBudget())
+
+    def take(self, *parts, start_again=True):
+        """Store all parts, and then evaluate one after the other."""
+        if start_again:
+            self.run = RunEvaluation("", self.storage, StretchBudget())
+        batches = [batch_of(points) for points in parts]
+        for batch in batches:
+            self.storage.publish("a", DataType.DOUBLE, batch.points)
+        for batch in batches:
+            points = {"a": (DataType.DOUBLE, [batch.points])}
+            self.storage.write(self.run.take([self.condition], points, 0.0))
+            self.storage.write(self.run.take_late(1.0, lambda: 1.0))
+        self.storage.write(self.run.open_stretches())
+
+    def stretches(self):
+        """In seconds; None is the end of one that is open."""
+        return [
+            (one.start_ns / SECOND_NS, None if one.is_open else one.end_ns / SECOND_NS)
+            for one in self.storage.stretches(self.condition, "")
+        ]
+
+
+@pytest.mark.parametrize("late", [{2.5: 0}, {2: 9, 2.5: 0}, {1: 0}, {0.5: 1, 1.5: 0, 2.25: 0}])
+def test_a_late_point_that_is_stored_first_loses_no_stretch(late):
+    """The point behind it is evaluated with it already, and it is told of afterwards."""
+    started = Started("$1 > 0")
+    started.take({1: 1, 2: 1})
+    started.take({3: 1}, late)
+    everything = evaluate_range(
+        started.condition, views_of(started.condition, started.storage), "", *ALWAYS
+    )
+    assert started.storage.stretches(started.condition, "") == everything
+
+
+def test_a_late_point_before_all_that_was_evaluated_ends_nothing():
+    """A new version of a rule has not seen what is between it and the first point that it knows."""
+    started = Started("$1 > 0")
+    started.storage.publish("a", DataType.DOUBLE, batch_of({1: 1, 2: 1}).points)
+    started.take({3: 1, 4: 0, 5: 1, 6: 0})
+    assert started.stretches() == [(3, 4), (5, 6)]
+    started.take({1.5: 0}, start_again=False)
+    assert started.stretches() == [(2, 4), (5, 6)]
+
+
+def test_a_time_without_points_ends_nothing():
+    """A block of rows has one time for all channels, of which one may have no point in it."""
+    started = Started("$1 > 0")
+    started.take({1: 1, 2: 1})
+    started.run = RunEvaluation("", started.storage, StretchBudget())
+    part = Part(700 * SECOND_NS, 800 * SECOND_NS)
+    started.run.miss([started.condition], {"a": part}, 0.0)
+    started.storage.write(started.run.take_late(1.0, lambda: 1.0))
+    assert started.stretches() == [(1, None)]
+    started.take({900: 0})
+    assert started.stretches() == [(1, 602)]

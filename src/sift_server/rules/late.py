@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sift_server.rules.condition import Condition
     from sift_server.rules.part import Part
     from sift_server.rules.pieces import Piece
+    from sift_server.rules.stretches import Edge
     from sift_wire.columns import DataType
 
 _MARKS_KEPT = 8
@@ -62,7 +63,7 @@ def evaluate_part(
         condition: The condition.
         views: Its channels.
         run_id: The run whose points are evaluated.
-        part: The part: behind it everything is as it was.
+        part: The part: behind it everything is as it was, as far as it was evaluated.
         end_ns: Time of the last point that is evaluated at the most.
         old: The stretches that are known of the condition in the run, sorted.
     """
@@ -77,11 +78,16 @@ def evaluate_part(
         if mark.edge is None or mark.edge.last_ns < part.first_ns:
             continue
         latest.append((mark, piece))
-        if mark.edge.last_ns > part.last_ns:
+        if mark.edge.last_ns > part.last_ns and _is_as_before(mark.edge, old):
             last_ns = mark.edge.last_ns
             latest.clear()
             break
-    still_open = None if mark.edge is None else mark.edge.open_stretch()
+    if mark.edge is None or mark.edge.last_ns < part.first_ns:
+        # The part is that of a block of rows, in which the channels have no point.
+        same = tuple(one for one in old if touches(one, part.first_ns, None))
+        first_ns = min([part.first_ns, *(one.end_ns for one in same)])
+        return Evaluated(Change(first_ns, None, same), None, (), ())
+    still_open = mark.edge.open_stretch()
     if still_open is not None:
         fresh.append(still_open)
     touched = [one for one in old if touches(one, part.first_ns, last_ns)]
@@ -97,10 +103,21 @@ def evaluate_part(
             tuple(found),
             len(found) - len(touched),
         ),
-        moved_start(touched, found, part.last_ns),
+        moved_start(touched, found, part.last_ns if last_ns is None else last_ns),
         tuple(each.with_starts(starts_ns) for each, _ in latest),
         tuple(piece for _, piece in latest)[1:],
     )
+
+
+def _is_as_before(edge: Edge, old: Sequence[Stretch]) -> bool:
+    """Whether it is known of the last point if the condition is true there.
+
+    A version of a rule knows nothing of what came before it, where late points may be.
+    """
+    was_true = any(
+        one.start_ns <= edge.last_ns and (one.is_open or one.end_ns > edge.last_ns) for one in old
+    )
+    return was_true == (edge.since_ns is not None)
 
 
 def _cut(pieces: Iterable[Piece]) -> Iterator[Piece]:

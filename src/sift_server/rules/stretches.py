@@ -94,7 +94,7 @@ def spliced(
         old: What was known of it: the stretches that `touches` it, sorted.
         fresh: The stretches of a time that contains the part, sorted.
         first_ns: Time of the first point of the part. What the condition is at the point before
-            must be known rightly to who made `fresh`, and is as it was before.
+            must be known rightly to who made `fresh`.
         last_ns: Time of its last point, at which the condition is as it was before, too; None if
             the part goes to the end of all points.
 
@@ -106,6 +106,9 @@ def spliced(
     if earlier is not None and earlier.is_open and earlier.end_ns < first_ns - AGE_NS_MAX:
         # Nothing came for so long that nothing is known of its end any more.
         found.append(Stretch(earlier.start_ns, earlier.end_ns + AGE_NS_MAX))
+        earlier = None
+    elif earlier is not None and not any(one.start_ns < first_ns <= one.end_ns for one in fresh):
+        found.append(_ended_before(earlier, fresh, first_ns))
         earlier = None
     for one in fresh:
         start_ns, end_ns, is_open = one.start_ns, one.end_ns, one.is_open
@@ -123,6 +126,16 @@ def spliced(
             end_ns, is_open = old[-1].end_ns, old[-1].is_open
         found.append(Stretch(start_ns, end_ns, is_open))
     return found
+
+
+def _ended_before(earlier: Stretch, fresh: Sequence[Stretch], first_ns: int) -> Stretch:
+    """A stretch that late points have ended, which are stored but a part of their own.
+
+    That part begins by the end of what this returns, and so will find it, and put it right.
+    """
+    known_ns = min(earlier.end_ns, first_ns)
+    ends_ns = (one.end_ns for one in fresh if earlier.start_ns < one.end_ns < first_ns)
+    return Stretch(earlier.start_ns, next(ends_ns, known_ns))
 
 
 def moved_start(
