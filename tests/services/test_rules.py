@@ -465,6 +465,11 @@ class TestBatch:
                 update_of(asset_id, "x", client_key="k"),
             )
 
+    def test_a_client_key_is_there_once(self, service, asset_id):
+        """Also of rules that are not there yet."""
+        with pytest.raises(InvalidArgumentError, match="'k' is there 2 times"):
+            self.batch(service, *[update_of(asset_id, name, client_key="k") for name in "ab"])
+
 
 @pytest.mark.parametrize(
     ("filter_", "names"),

@@ -305,6 +305,14 @@ class Rules:
             for rule_id, count in known.items():
                 if count > 1:
                     raise InvalidArgumentError(f"the rule {rule_id!r} is there {count} times")
+            new = Counter(
+                one.client_key for one, rule in zip(drafts, before, strict=True) if not rule
+            )
+            for client_key, count in new.items():
+                if client_key and count > 1:
+                    raise InvalidArgumentError(
+                        f"the client key {client_key!r} is there {count} times; keys are unique"
+                    )
             changes = [_change(rule, draft) for rule, draft in zip(before, drafts, strict=True)]
             written = iter(self._write(connection, [one for one in changes if _is_change(one)]))
             rule_ids = [
