@@ -186,6 +186,8 @@ def test_a_try_changes_nothing(catalog, asset_id, registration):
         ('[{"name":"a","expression":"armed"}, {}]', "rule 2 has no name"),
         ('[{"name":5}]', "rule 1 has no name"),
         ('[{"name":" "}]', "rule 1 has no name"),
+        ('[{"name":"\\uD83D","expression":"armed"}]', "half of a character"),
+        ('[{"name":"a","expression":"armed","x":{"\\ude00":1}}]', "half of a character"),
         (text_of(entry("a"), entry("a")), "two rules have the name 'a'"),
         ('[{"name":"a"}]', "rule 1, 'a', has no expression"),
         (text_of(entry("a", " ")), "rule 1, 'a', has no expression"),
@@ -214,6 +216,7 @@ def test_a_list_that_is_none_changes_nothing(catalog, asset_id, registration, te
     [
         (entry("a", "$1 >"), ["rule 'a'", "column"]),
         (entry("a", "$1 > 5", "wheel.sped"), ["rule 'a'", "$1", "'wheel.sped'", "does not have"]),
+        (entry("a", "$1 > 5", ""), ["rule 'a'", "$1", "''", "does not have"]),
         (entry("a", "$2 > 5"), ["$2, which stands for no channel", "column 1"]),
         (entry("a", "pressure > 5"), ["names pressure", "column 1"]),
         (entry("a", "$1 > 5", "log"), ["column 1", "$1 is log, a string"]),

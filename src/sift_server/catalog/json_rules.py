@@ -53,8 +53,13 @@ def parse(rules_json: str) -> list[JsonRule]:
     """
     try:
         entries = json.loads(rules_json)
+        has_halves = _has_half_characters(rules_json, entries)
     except (ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"the rules are not JSON: {error}") from None
+    if has_halves:
+        raise InvalidArgumentError(
+            "the rules have half of a character, such as \\ud83d, which can't be stored"
+        )
     if not isinstance(entries, list):
         raise InvalidArgumentError(f"the rules are a JSON {_json_type(entries)}, not an array")
     if len(entries) > RULES_PER_ASSET_MAX:
@@ -70,6 +75,16 @@ def parse(rules_json: str) -> list[JsonRule]:
             )
         rules[rule.name] = rule
     return list(rules.values())
+
+
+def _has_half_characters(text: str, parsed: Any) -> bool:  # noqa: ANN401 - JSON
+    if "\\ud" not in text.lower():
+        return False
+    try:
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _rule(number: int, entry: Any) -> JsonRule:  # noqa: ANN401 - JSON

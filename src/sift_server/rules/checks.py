@@ -40,7 +40,7 @@ class AssetSources:
     def find(self, name: str) -> Source | None:
         """Return what has a name, or None."""
         self.load([name])
-        channel = self._channels[name]
+        channel = self._channels.get(name)
         if channel is not None:
             return channel
         owner_name, _, element = name.rpartition(".")
