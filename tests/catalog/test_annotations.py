@@ -77,20 +77,24 @@ def window(
 
 
 def times(catalog, condition: RuleCondition, run: str = "") -> list[tuple[int, int, bool]]:
-    return [
-        (one.draft.start_ns, one.draft.end_ns, one.is_pending)
-        for one in made(catalog, condition, run)
-    ]
+    pair = condition.condition_version_id, condition.asset_ids[0]
+    return catalog.annotations.stretches([pair], run)[pair]
 
 
 def made(catalog, condition: RuleCondition, run: str = "") -> list[Annotation]:
-    return catalog.annotations.of_condition(
-        condition.condition_version_id, condition.asset_ids[0], run
-    )
+    """What there is of the stretches of a condition."""
+    filter_ = f'created_by_rule_condition_version_id == "{condition.condition_version_id}"'
+    request = ListRequest(filter=filter_, order_by="start_time", page_size=1_000)
+    known = {(start_ns, end_ns) for start_ns, end_ns, _ in times(catalog, condition, run)}
+    return [
+        one
+        for one in catalog.annotations.list(request).items
+        if one.draft.run_id == run and (one.draft.start_ns, one.draft.end_ns) in known
+    ]
 
 
 class TestWhatConditionsMake:
-    """`replace`, `settle`, `of_condition`."""
+    """`replace`, `settle`, `stretches`."""
 
     def test_a_stretch_is_an_annotation(self, catalog, asset_id, fast):
         """With all that the rule says of it."""

@@ -65,7 +65,7 @@ class Played:
     def stretches(self):
         """What is known, the open ones brought up to date."""
         self.storage.write(self.run.open_stretches())
-        return self.storage.stretches(self.condition, "")
+        return self.storage.stretches([self.condition], "")["key"]
 
     def everything(self):
         """What evaluating everything once gives."""

@@ -67,9 +67,16 @@ class Storage:
             for channel_id, data_type in channels.items()
         }
 
-    def stretches(self, condition: Condition, run_id: str) -> list[Stretch]:
+    def stretches(
+        self, conditions: Sequence[Condition], run_id: str
+    ) -> dict[object, list[Stretch]]:
         """As `Stored.stretches`."""
-        return sorted(self._stretches.get(condition.key, ()), key=lambda stretch: stretch.start_ns)
+        return {
+            condition.key: sorted(
+                self._stretches.get(condition.key, ()), key=lambda stretch: stretch.start_ns
+            )
+            for condition in conditions
+        }
 
     def write(self, found: Sequence[Found]) -> None:
         """As `RuleBook.write`."""

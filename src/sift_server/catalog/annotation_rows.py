@@ -122,17 +122,9 @@ def run_has_stopped() -> ColumnElement[bool]:
     return has_row(runs.run_id == _columns.run_id, runs.stop_ns <= now_ns)
 
 
-def read(
-    connection: Connection, rows: Sequence[Row[Any]], *, as_evaluated: bool = False
-) -> list[Annotation]:
-    """Read the annotations of rows, with what other tables have of them.
-
-    Args:
-        connection: Where from.
-        rows: The rows.
-        as_evaluated: Whether what no point has ended is pending also in a run that has stopped.
-    """
-    pending = [] if as_evaluated else [row.annotation_id for row in rows if row.is_pending]
+def read(connection: Connection, rows: Sequence[Row[Any]]) -> list[Annotation]:
+    """Read the annotations of rows, with what other tables have of them."""
+    pending = [row.annotation_id for row in rows if row.is_pending]
     over: set[str] = set()
     for ids in chunks(pending):
         query = select(_columns.annotation_id).where(

@@ -28,7 +28,7 @@ from sift_server.catalog.rule_writing import check_known
 from sift_server.errors import InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sift_server.catalog.condition_troubles import ConditionTrouble, TroublePlace
     from sift_server.catalog.context import Context
     from sift_server.catalog.fields import Condition
+    from sift_server.catalog.stretches import Stretch
 
 _columns = tables.annotations_table.c
 _assets = tables.annotation_assets.c
@@ -162,18 +163,16 @@ class Annotations:
         with self._context.database.write() as connection:
             condition_troubles.end_all(connection, self._context)
 
-    def of_condition(
-        self, condition_version_id: str, asset_id: str, run_id: str = ""
-    ) -> list[Annotation]:
-        """Return what a version of a condition made on an asset, in a run, in the order of time.
+    def stretches(
+        self, pairs: Iterable[tuple[str, str]], run_id: str = ""
+    ) -> dict[tuple[str, str], list[Stretch]]:
+        """Return the stretches of versions of conditions on assets, in a run, in order of time.
 
         Without what was deleted, and without what an evaluation archived; what no point has ended
         is pending, also in a run that has stopped.
         """
         with self._context.database.read() as connection:
-            return condition_annotations.of_condition(
-                connection, condition_version_id, asset_id, run_id
-            )
+            return condition_annotations.known_stretches(connection, pairs, run_id)
 
     def create(self, draft: AnnotationDraft) -> Annotation:
         """Create an annotation that a person made, or another program.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from sift_server.catalog.annotation_rows import Annotation, LinkedChannel
+    from sift_server.catalog.annotation_rows import LinkedChannel
     from sift_server.catalog.context import Context
     from sift_server.catalog.rule_conditions import RuleCondition
 
@@ -124,26 +124,36 @@ def settle(connection: Connection, context: Context, pairs: Iterable[tuple[str, 
     return count
 
 
-def of_condition(
-    connection: Connection, condition_version_id: str, asset_id: str, run_id: str
-) -> list[Annotation]:
-    """Read what a version of a condition made on an asset, in a run, in the order of time.
+def known_stretches(
+    connection: Connection, pairs: Iterable[tuple[str, str]], run_id: str
+) -> dict[tuple[str, str], list[Stretch]]:
+    """Read the stretches of versions of conditions on assets, in a run, in the order of time.
 
     Without what was deleted, and without what an evaluation archived. What no point has ended is
     pending, whether or not the run has stopped: points of it may come still.
     """
-    rows = connection.execute(
-        select(tables.annotations_table)
-        .where(
-            _columns.condition_version_id == condition_version_id,
-            _columns.condition_asset_id == asset_id,
-            _columns.run_id.is_not_distinct_from(run_id or None),
-            _columns.deleted_ns.is_(None),
-            _columns.is_withdrawn.is_(False),
+    found: dict[tuple[str, str], list[Stretch]] = {pair: [] for pair in pairs}
+    for ids in chunks(list(dict.fromkeys(version_id for version_id, _ in found))):
+        rows = connection.execute(
+            select(
+                _columns.condition_version_id,
+                _columns.condition_asset_id,
+                _columns.start_ns,
+                _columns.end_ns,
+                _columns.is_pending,
+            )
+            .where(
+                _columns.condition_version_id.in_(ids),
+                _columns.run_id.is_not_distinct_from(run_id or None),
+                _columns.deleted_ns.is_(None),
+                _columns.is_withdrawn.is_(False),
+            )
+            .order_by(_columns.start_ns, _columns.sequence)
         )
-        .order_by(_columns.start_ns, _columns.sequence)
-    ).all()
-    return annotation_rows.read(connection, rows, as_evaluated=True)
+        for version_id, asset_id, *times in rows:
+            if (version_id, asset_id) in found:
+                found[version_id, asset_id].append(Stretch(*times))
+    return found
 
 
 _needed = (

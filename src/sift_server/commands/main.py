@@ -32,6 +32,10 @@ MIB = 1024 * 1024
 SERVE_STOP_MS_MAX = 10_000
 """How long calls that are open have to end when `sift serve` is told to stop."""
 
+GC_THRESHOLDS = (100_000, 20, 100)
+"""How much is made until the collector looks at the youngest, and how often at all others: what
+thousands of rules remember is much, is made anew all the time, and has no cycles."""
+
 _PORT_MAX = 65_535
 
 app = typer.Typer(
@@ -204,6 +208,7 @@ def serve(
     # What the start made stays until the end: the collector need not go through it at every turn.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     sys.stdout.write(f"ready on {server.address}\n")
     sys.stdout.flush()
     stop_signals.wait()

@@ -135,7 +135,7 @@ class RuleEvaluation:
     ) -> Change:
         first_ns = time.first_ns
         last_ns = None if time.end_ns is None else time.end_ns - 1
-        known = self._book.stretches(condition, run_id)
+        known = self._book.stretches([condition], run_id)[condition.key]
         touched = [one for one in known if touches(one, first_ns, last_ns)]
         found = spliced(touched, stretches, first_ns, last_ns)
         if last_ns is not None or not self._book.is_live(condition.key):

@@ -113,14 +113,14 @@ class CatalogBook:
             for channel_id, data_type in channels.items()
         }
 
-    def stretches(self, condition: Condition, run_id: str) -> list[Stretch]:
-        """The stretches of a condition in a run, as the annotations say."""
-        key = condition.key
-        assert isinstance(key, ConditionKey)  # noqa: S101 - see `compiled`
-        return [
-            Stretch(one.draft.start_ns, one.draft.end_ns, one.is_pending)
-            for one in self._catalog.annotations.of_condition(*key, run_id)
-        ]
+    def stretches(
+        self, conditions: Iterable[Condition], run_id: str
+    ) -> dict[object, list[Stretch]]:
+        """The stretches of conditions in a run, as the annotations say, by their keys."""
+        keys = [condition.key for condition in conditions]
+        pairs = [key for key in keys if isinstance(key, ConditionKey)]
+        found = self._catalog.annotations.stretches(pairs, run_id)
+        return {key: [Stretch(*one) for one in found[key]] for key in pairs}
 
     def write(self, found: Sequence[Found]) -> None:
         """Make annotations what was found, in one transaction."""

@@ -17,7 +17,7 @@ ALL_PER_S_MAX = 1_000
 QUIET_STRETCHES_MAX = 100
 """A condition that found no more than these is not noisy, whatever the others do."""
 
-_KNOWN_MAX = 1_000
+_KNOWN_MIN = 1_000
 """Conditions after which those are forgotten that have found nothing for long."""
 
 
@@ -45,6 +45,7 @@ class StretchBudget:
     def __init__(self) -> None:
         self._of_each: dict[object, _Bucket] = {}
         self._of_all: _Bucket | None = None
+        self._forget_at = _KNOWN_MIN
 
     def allows(self, key: object, count: int, now_s: float) -> bool:
         """Whether a condition may have found so many more stretches; if so, they are counted.
@@ -75,8 +76,9 @@ class StretchBudget:
         return True
 
     def _forget_quiet(self, now_s: float) -> None:
-        if len(self._of_each) < _KNOWN_MAX:
+        if len(self._of_each) < self._forget_at:
             return
         for bucket in self._of_each.values():
             bucket.fill(now_s)
         self._of_each = {key: one for key, one in self._of_each.items() if not one.is_full}
+        self._forget_at = max(2 * len(self._of_each), _KNOWN_MIN)

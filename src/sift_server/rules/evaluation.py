@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sift_server.rules.condition import Condition
 
 MARKS_MAX = 32
-"""How many places one can go back to."""
+"""How many places one can go back to, of a condition in a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +117,17 @@ class ConditionProgress:
         return True
 
     def advance(
-        self, first_ns: int, inputs_later_than: Callable[[int], Sequence[Signal]]
+        self,
+        first_ns: int,
+        inputs_later_than: Callable[[int], Sequence[Signal]],
+        marks_max: int = MARKS_MAX,
     ) -> Change | None:
         """Evaluate points that are not late.
 
         Args:
             first_ns: Time of the first of them.
             inputs_later_than: Gives all points of the sources that are later than a time.
+            marks_max: How many places are kept that one can go back to.
 
         Returns:
             What changed, if it is more than that the open stretch is longer now.
@@ -138,7 +142,7 @@ class ConditionProgress:
         added = len(kept) + len(ended) - len(self._ended)
         self._ended = [*kept, *ended]
         self._marks.append(mark)
-        if len(self._marks) > MARKS_MAX:
+        while len(self._marks) > marks_max:
             self.forget_mark()
         now_open = self._last.open_stretch()
         was_open, self._told_open = self._told_open, now_open

@@ -199,21 +199,28 @@ class LiveRules:
                 self._tick(is_settling=is_last or settling > self._settled)
             except Exception:
                 _logger.exception("what rules found could not be written; trying again")
-                settling, rest_ms = self._settled, RETRY_INTERVAL_MS
+                settling, is_urgent = self._settled, self._is_stopping
+                rest_s = RETRY_INTERVAL_MS / 1_000
             else:
-                rest_ms = TICK_MS
+                is_urgent = self._is_urgent
+                took_s = self._clock_s() - began_s
+                # Half of the time at the most: ingesting needs the interpreter as well.
+                rest_s = max(TICK_MS / 1_000 - took_s, took_s)
             with self._changed:
                 self._settled = settling
                 self._changed.notify_all()
                 if is_last:
                     return
-                rest_s = began_s + rest_ms / 1_000 - self._clock_s()
-                self._changed.wait_for(lambda: self._stopping, max(rest_s, 0))
+                self._changed.wait_for(is_urgent, rest_s)
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
+
+    def _is_urgent(self) -> bool:
+        return self._stopping or self._settle_wanted > self._settled
 
     def _has_work(self) -> bool:
-        return bool(
-            self._queue or self._missed or self._stopping or self._settle_wanted > self._settled
-        )
+        return bool(self._queue or self._missed or self._is_urgent())
 
     def _wait_s(self) -> float:
         """How long to wait for points, before something else is due."""

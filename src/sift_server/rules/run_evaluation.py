@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from sift_server.errors import ResourceExhaustedError
 from sift_server.lake.points import joined_points, kind_of
 from sift_server.rules.budget import STRETCHES_AT_ONCE_MAX, STRETCHES_PER_S_MAX
-from sift_server.rules.evaluation import Change, ConditionProgress
+from sift_server.rules.evaluation import MARKS_MAX, Change, ConditionProgress
 from sift_server.rules.late import Views, evaluate_part
 from sift_server.rules.memory import memory_bytes, too_much
 from sift_server.rules.part import TIME_NS_MAX, Part
@@ -32,11 +32,20 @@ if TYPE_CHECKING:
 LATE_WAIT_MS_MAX = 1_000
 """How long late points of a condition wait for more of them at the most."""
 
+MARKS_OF_ALL_MAX = 64_000
+"""How many places in time one can go back to, of all conditions of a run together."""
+
+LATE_TICK_MS_MAX = 100
+"""How long late points of a run are evaluated at a time; others wait, for others do too."""
+
 RECENT_BYTES_MAX = 16 * 1024 * 1024
 """Bytes of recent points of a run, of all channels together, that are kept to go back to."""
 
 _LATE_WAIT_FACTOR = 10
 """How many times as long as evaluating late points took they wait the next time."""
+
+_LATE_TOGETHER = 100
+"""Conditions with late points whose stretches are read together."""
 
 _logger = logging.getLogger(__name__)
 
@@ -47,8 +56,10 @@ class Stored(Protocol):
     def views(self, channels: Mapping[str, DataType]) -> Views:
         """What there is of some channels, by their ids."""
 
-    def stretches(self, condition: Condition, run_id: str) -> Sequence[Stretch]:
-        """The stretches that are known of a condition in a run, sorted."""
+    def stretches(
+        self, conditions: Iterable[Condition], run_id: str
+    ) -> Mapping[object, Sequence[Stretch]]:
+        """The stretches that are known of conditions in a run, sorted, by the conditions' keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +177,7 @@ class RunEvaluation:
         return [*late, *self.troubles.to_evaluate]
 
     def take_late(self, now_s: float, clock_s: Callable[[], float]) -> list[Found]:
-        """Evaluate the late points that have waited long enough.
+        """Evaluate the late points that have waited long enough, or as many as there is time for.
 
         What was found before must have been stored by now.
         """
@@ -174,11 +185,19 @@ class RunEvaluation:
             if not trouble.is_noisy:
                 self._add_late(condition, trouble.part, now_s)
         found = []
-        for late in [each for each in self._late.values() if each.due_s <= now_s]:
+        due = [each for each in self._late.values() if each.due_s <= now_s]
+        until_s = clock_s() + LATE_TICK_MS_MAX / 1_000
+        stored: _StoredNow | None = None
+        for number, late in enumerate(due):
+            began_s = clock_s()
+            if number and began_s > until_s:
+                break
+            if stored is None or number % _LATE_TOGETHER == 0:
+                conditions = [each.condition for each in due[number : number + _LATE_TOGETHER]]
+                stored = _StoredNow(self._stored, conditions, self._run_id)
             key = late.condition.key
             del self._late[key]
-            began_s = clock_s()
-            evaluate = functools.partial(self._evaluate_late, late.condition, late.part)
+            evaluate = functools.partial(self._evaluate_late, late.condition, late.part, stored)
             found += self._guarded(late.condition, late.part, now_s, evaluate)
             ended_s = clock_s()
             rest_s = min(_LATE_WAIT_FACTOR * (ended_s - began_s), LATE_WAIT_MS_MAX / 1_000)
@@ -235,8 +254,9 @@ class RunEvaluation:
             if part.last_ns <= progress.earliest_ns:
                 return None
             first_ns = progress.earliest_ns + 1
+        kept = max(min(MARKS_OF_ALL_MAX // len(self._progress), MARKS_MAX), 1)
         return progress.advance(
-            first_ns, lambda time_ns: signals.later_than(condition.sources, time_ns)
+            first_ns, lambda time_ns: signals.later_than(condition.sources, time_ns), kept
         )
 
     def _add_late(self, condition: Condition, part: Part, now_s: float) -> None:
@@ -248,10 +268,10 @@ class RunEvaluation:
             due_s = max(now_s, self._rest_until_s.get(key, now_s))
             self._late[key] = _Late(condition, part, due_s)
 
-    def _evaluate_late(self, condition: Condition, part: Part) -> Change:
+    def _evaluate_late(self, condition: Condition, part: Part, stored: _StoredNow) -> Change:
         progress = self._progress.get(condition.key)
-        views = self._stored.views(condition.data_types)
-        old = self._stored.stretches(condition, self._run_id)
+        views = stored.views(condition)
+        old = stored.stretches[condition.key]
         if progress is not None:
             old = progress.brought_up_to_date(old)
         effect = part.with_effect(condition)
@@ -320,7 +340,7 @@ class RunEvaluation:
             " conditions together five times that; let it hold for some time with persistence(...)"
         )
         self._begin_trouble(condition, Trouble(message, part, count), now_s)
-        known = self._stored.stretches(condition, self._run_id)
+        known = self._stored.stretches([condition], self._run_id)[condition.key]
         was_open = next((one for one in known if one.is_open), None)
         if was_open is None:
             return []
@@ -373,6 +393,22 @@ class RunEvaluation:
         if recent is not None:
             self._recent_bytes[channel_id] = recent.nbytes
         self.recent_bytes += self._recent_bytes.get(channel_id, 0) - before
+
+
+class _StoredNow:
+    """What is stored of some conditions at one moment; what several of them want is read once."""
+
+    def __init__(self, stored: Stored, conditions: Sequence[Condition], run_id: str) -> None:
+        self._stored = stored
+        self._views: Views = {}
+        self.stretches = stored.stretches(conditions, run_id)
+
+    def views(self, condition: Condition) -> Views:
+        """The views of a condition's channels."""
+        wanted = condition.data_types
+        new = {each: kind for each, kind in wanted.items() if each not in self._views}
+        self._views |= self._stored.views(new)
+        return {each: self._views[each] for each in wanted}
 
 
 class _RecentSignals:
