@@ -21,6 +21,7 @@ class Size:
         latency_calls: Small batches, one after the other.
         clients: Clients at once.
         clients_s: How long they stream.
+        rule_latencies: How often it is measured how soon an annotation is there.
     """
 
     rounds: int
@@ -34,6 +35,7 @@ class Size:
     latency_calls: int
     clients: int
     clients_s: float
+    rule_latencies: int
 
 
 FULL = Size(
@@ -48,6 +50,7 @@ FULL = Size(
     latency_calls=1_000,
     clients=200,
     clients_s=20.0,
+    rule_latencies=400,
 )
 QUICK = Size(
     rounds=1,
@@ -61,6 +64,7 @@ QUICK = Size(
     latency_calls=200,
     clients=200,
     clients_s=5.0,
+    rule_latencies=100,
 )
 SMOKE = Size(
     rounds=1,
@@ -74,5 +78,6 @@ SMOKE = Size(
     latency_calls=10,
     clients=3,
     clients_s=0.5,
+    rule_latencies=3,
 )
 """Measures nothing; shows that everything runs."""

@@ -20,6 +20,7 @@ RUN_TIMEOUT_S = 150
         ("streams", ["durable server: double", "durable server: mixed"]),
         ("alone", ["Parts on their own", "Bytes a value"]),
         ("growth", ["Cost as work grows", "Small batches"]),
+        ("rules", ["Rules"]),
     ],
 )
 def test_each_part_runs_to_its_tables(part: str, tables: list[str]):
