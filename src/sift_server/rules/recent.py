@@ -20,11 +20,10 @@ class RecentPoints:
         self._kind = kind_of(data_type)
         self._parts: list[Points] = []
         """Each is later than the one before."""
-
-    @property
-    def nbytes(self) -> int:
+        self._sizes: list[int] = []
+        """Bytes of each of them."""
+        self.nbytes = 0
         """Bytes of the points."""
-        return sum(part.timestamps_ns.nbytes + part.values.nbytes for part in self._parts)
 
     def add(self, points: Points) -> None:
         """Add points, in any order, some perhaps known already."""
@@ -37,7 +36,9 @@ class RecentPoints:
             behind -= 1
         if behind < len(self._parts):
             added = points_once(joined_points(self._kind, [*self._parts[behind:], added]))
-        self._parts[behind:] = [added]
+        size = added.timestamps_ns.nbytes + added.values.nbytes
+        self.nbytes += size - sum(self._sizes[behind:])
+        self._parts[behind:], self._sizes[behind:] = [added], [size]
 
     def later_than(self, time_ns: int) -> Points:
         """The points later than a time."""
@@ -53,4 +54,5 @@ class RecentPoints:
         gone = 0
         while gone < len(self._parts) and self._parts[gone].timestamps_ns[-1] <= time_ns:
             gone += 1
-        del self._parts[:gone]
+        self.nbytes -= sum(self._sizes[:gone])
+        del self._parts[:gone], self._sizes[:gone]
