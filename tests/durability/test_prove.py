@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prove import rules
 from prove.plan import FAILURES, KILL_POINTS, plan
 from prove.points import CHANNELS, DAY_NS, T0_NS, has_value, judge, rows_at, times_ns, values
 from prove.run import Report, prove
@@ -22,7 +23,7 @@ SOURCES = Path(faults.__file__).parent
 @pytest.mark.timeout(300)
 @pytest.mark.proves(
     "ok-durable", "ok-readable", "ok-survives", "row-whole", "fail-unknown", "replay-nothing",
-    "restart-replays", "catalog-durable", "misfit-kept", "commit-covers",
+    "restart-replays", "catalog-durable", "misfit-kept", "commit-covers", "annotations-same",
 )  # fmt: skip
 def test_kills_and_faults_lose_nothing(tmp_path: Path):
     """A few servers that are killed and made to fail; `make prove` has hundreds."""
@@ -31,6 +32,16 @@ def test_kills_and_faults_lose_nothing(tmp_path: Path):
     assert report.is_good, report.text()
     assert report.kills >= KILLS - 1
     assert report.verdict.acknowledged > 1_000
+    assert report.annotations > 10
+
+
+def test_the_plain_evaluation_of_rules():
+    """Up to the first point that is not, ten minutes at the most; the last may be pending."""
+    low, high, minute_ns = 1.0, 2.0 * rules.BOUND, 60_000_000_000
+    points = [(0, high), (1, low), (2, low), (3, high), (4, low), (20 * minute_ns, low)]
+    assert rules.expected(points) == [
+        (1, 3, False), (4, 4 + 10 * minute_ns, False), (20 * minute_ns, 20 * minute_ns, True),
+    ]  # fmt: skip
 
 
 def rows_read(writer: int, rows: np.ndarray) -> dict[str, list]:

@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
+from prove import rules
 from prove.points import CHANNELS, Verdict, judge
 from prove.server_process import ServerProcess
-from prove.writers import WRITERS, KeyedWriter, Writing, new_states
+from prove.writers import WRITERS, KeyedWriter, RowWriter, Writing, new_states
 from sift.runs.v2 import runs_pb2, runs_pb2_grpc
 from sift_server.doctor import examine
 from support.serving import plain_channel
@@ -50,6 +51,7 @@ class Report:
         faults: Faults by kind and point.
         checks: How often everything was read back.
         verdict: What was found at the end of each folder.
+        annotations: Those that were compared with what evaluating everything gives, at all starts.
         failures: What went wrong, in words.
     """
 
@@ -58,6 +60,7 @@ class Report:
     faults: Counter[tuple[str, str]] = field(default_factory=Counter)
     checks: int = 0
     verdict: Verdict = field(default_factory=Verdict)
+    annotations: int = 0
     failures: list[str] = field(default_factory=list)
 
     @property
@@ -80,6 +83,7 @@ class Report:
             f"points twice: {self.verdict.twice}",
             f"points altered: {self.verdict.altered}",
             f"rows in part: {self.verdict.in_part}",
+            f"annotations compared: {self.annotations}",
             *self.verdict.words,
             *self.failures,
         ]
@@ -246,6 +250,8 @@ class _Proof:
                 there = channel_ids(channel, config.asset_id)
                 read = {name: read_points(channel, config.asset_id, name) for name in there}
                 verdict.add(judge(state.number, read, state.journal.rows(), state.sent_rows))
+                if issubclass(WRITERS[state.number], RowWriter):
+                    self._check_annotations(channel, state.asset, read.get(rules.CHANNEL, []))
             names = {
                 run.name
                 for run in runs_pb2_grpc.RunServiceStub(channel)
@@ -257,6 +263,14 @@ class _Proof:
             if lost:
                 self._fail(f"runs lost: {sorted(lost)}")
         return verdict
+
+    def _check_annotations(
+        self, channel: grpc.Channel, asset: str, points: list[tuple[int, Any]]
+    ) -> None:
+        wrong = rules.wrong_annotations(channel, asset, points)
+        if wrong is not None:
+            self._fail(wrong)
+        self._report.annotations += len(rules.expected(points))
 
     def _end(self) -> None:
         """Start once more, read, stop in order; then look at table and error queue from outside."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import numpy as np
 
+from prove import rules
 from prove.journal import Journal
 from prove.points import CHANNELS, SOMETIMES, has_value, times_ns, values
 from sift.runs.v2 import runs_pb2, runs_pb2_grpc
@@ -30,6 +31,7 @@ from sift_py.ingestion.channel import (
 )
 from sift_py.ingestion.config.telemetry import TelemetryConfig
 from sift_py.ingestion.flow import FlowConfig
+from sift_py.ingestion.rule.config import RuleActionCreateDataReviewAnnotation, RuleConfig
 from sift_py.ingestion.service import IngestionService
 from support.serving import plain_channel
 from support.telemetry import EMPTY, find_or_create_config, ingest
@@ -100,18 +102,29 @@ class Writer(ABC):
 
 
 class RowWriter(Writer):
-    """The client's rows."""
+    """The client's rows, with a rule on them."""
 
     def __init__(self, state: State, address: str, api_key: str) -> None:
         super().__init__(state, address, api_key)
         channel = self.open.enter_context(
             use_sift_channel({"uri": f"http://{address}", "apikey": api_key})
         )
-        flow = FlowConfig(
-            FLOW, [ChannelConfig(name, ChannelDataType(kind)) for name, kind in CHANNELS.items()]
+        channels = {
+            name: ChannelConfig(name, ChannelDataType(kind)) for name, kind in CHANNELS.items()
+        }
+        watched = {"channel_reference": "$1", "channel_config": channels[rules.CHANNEL]}
+        rule = RuleConfig(
+            rules.RULE,
+            "",
+            f"$1 < {rules.BOUND}",
+            RuleActionCreateDataReviewAnnotation(),
+            [watched],
         )
         config = TelemetryConfig(
-            asset_name=state.asset, ingestion_client_key=state.asset, flows=[flow]
+            asset_name=state.asset,
+            ingestion_client_key=state.asset,
+            flows=[FlowConfig(FLOW, list(channels.values()))],
+            rules=[rule],
         )
         self.service = IngestionService(channel, config, retry_policy=RETRIES)
         self._channel = channel

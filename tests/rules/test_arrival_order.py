@@ -181,6 +181,7 @@ def views_of(condition, storage):
     return storage.views({each.channel_id: each.data_type for each in condition.sources})
 
 
+@pytest.mark.proves("annotations-same")
 @pytest.mark.parametrize("text", EXPRESSIONS)
 def test_live_is_what_evaluating_everything_gives(text):
     """Late, twice, in pieces, over restarts: the same stretches, to the nanosecond."""

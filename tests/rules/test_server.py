@@ -146,6 +146,7 @@ def test_rules_make_annotations_while_data_comes(tmp_path: Path):
         assert (overspeed.annotation_type, moving.annotation_type) == (1, 2)
 
 
+@pytest.mark.proves("annotations-same")
 @pytest.mark.parametrize("order", [1, -1])
 def test_kills_change_nothing(tmp_path: Path, order):
     """Rows in any order, each sent twice, and a server that is killed between them."""
