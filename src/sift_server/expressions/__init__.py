@@ -7,13 +7,16 @@ knows where channels are stored, or what becomes of the values.
 
 from sift_server.expressions.compile import (
     ExpressionError,
+    check_condition,
     compile_condition,
     compile_expression,
+    parsed,
 )
 from sift_server.expressions.functions import FUNCTIONS
+from sift_server.expressions.names import names_in
 from sift_server.expressions.program import Expression
 from sift_server.expressions.signal import AGE_NS_MAX, Signal
-from sift_server.expressions.source import Source
+from sift_server.expressions.source import Named, Nested, Source
 from sift_server.expressions.values import Column, Texts, Type
 
 __all__ = [
@@ -22,10 +25,15 @@ __all__ = [
     "Column",
     "Expression",
     "ExpressionError",
+    "Named",
+    "Nested",
     "Signal",
     "Source",
     "Texts",
     "Type",
+    "check_condition",
     "compile_condition",
     "compile_expression",
+    "names_in",
+    "parsed",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sift_server import cel
@@ -10,23 +10,31 @@ from sift_server.errors import InvalidArgumentError
 from sift_server.expressions import operators
 from sift_server.expressions.durations import DurationError, duration_ns
 from sift_server.expressions.functions import FUNCTIONS, FunctionError, OverTime, Pointwise
+from sift_server.expressions.names import dotted
 from sift_server.expressions.program import Expression, Input, Leaf, Region, StepLeaf
+from sift_server.expressions.source import Nested, Source
 from sift_server.expressions.values import Column, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sift_server.expressions.functions.base import Step
-    from sift_server.expressions.source import Source
+    from sift_server.expressions.source import Named
 
 EXPRESSION_CHARS_MAX = 10_000
 """Longest expression."""
 
 EXPRESSION_TOKENS_MAX = 4_000
-"""How many names, literals and signs an expression may have."""
+"""How many names, literals and signs an expression may have, with all that is nested in it."""
 
 EXPRESSION_CHANNELS_MAX = 100
-"""How many channels an expression may name."""
+"""How many channels an expression may name, with all that is nested in it."""
+
+NESTING_MAX = 8
+"""How many calculated channels may be inside of each other."""
+
+NESTED_DEPTH_MAX = 128
+"""How deep a part of a nested expression may stand in the whole, which is computed recursively."""
 
 _ARITHMETIC = frozenset("+-*/%")
 
@@ -52,17 +60,28 @@ class ExpressionError(InvalidArgumentError):
     """An expression is wrong; the message says at which column, and what to write instead."""
 
 
+def parsed(text: str) -> cel.Node:
+    """Parse an expression, without a look at what it names.
+
+    Raises:
+        InvalidArgumentError: It is not CEL, or too large.
+    """
+    return cel.parse(text, _DIALECT)
+
+
 def compile_expression(
     text: str,
-    references: Mapping[str, Source],
-    find: Callable[[str], Source | None] = lambda _: None,
+    references: Mapping[str, Named],
+    find: Callable[[str], Named | None] = lambda _: None,
+    owner: object = None,
 ) -> Expression:
     """Compile an expression.
 
     Args:
         text: The expression.
         references: What `$1` and the like stand for.
-        find: Finds a channel by the name that stands in the text, or returns None.
+        find: Finds what a name stands for that is in the text, or returns None.
+        owner: What it is a version of; see `Nested`.
 
     Raises:
         InvalidArgumentError: It is not CEL, names what is not there, or its types do not fit.
@@ -74,27 +93,41 @@ def compile_expression(
         truth, memory = expression.advance(None, [Signal(times_ns, Column(Type.DOUBLE, values))])
         ```
     """
-    node = cel.parse(text, _DIALECT)
-    compiler = _Compiler(text, references, find)
-    region = compiler.region(node)
-    if not compiler.sources:
-        raise compiler.error(node, "names no channel, so that there is nothing to evaluate it on")
-    return Expression(text, tuple(compiler.sources), region)
+    node = parsed(text)
+
+    def named(name: str) -> Named | None:
+        return references[name] if name in references else find(name)
+
+    scope = _Scope(text, named, references, _Whole(), (), (owner,))
+    region = _RegionCompiler(scope).compiled(node)
+    if not scope.whole.sources:
+        raise scope.error(node, "names no channel, so that there is nothing to evaluate it on")
+    whole = scope.whole
+    return Expression(text, tuple(whole.sources), region, tuple(whole.nested))
 
 
 def compile_condition(
     text: str,
-    references: Mapping[str, Source],
-    find: Callable[[str], Source | None] = lambda _: None,
+    references: Mapping[str, Named],
+    find: Callable[[str], Named | None] = lambda _: None,
 ) -> Expression:
     """Compile an expression that has to be true or false, as `compile_expression` does."""
     expression = compile_expression(text, references, find)
+    check_condition(expression)
+    return expression
+
+
+def check_condition(expression: Expression) -> None:
+    """Check that an expression is true or false.
+
+    Raises:
+        InvalidArgumentError: It is something else.
+    """
     if expression.type is not Type.BOOL:
         raise InvalidArgumentError(
-            f"the expression {cel.shortened(text)} is {expression.type.value}, not a condition:"
-            " compare it with something, such as `... > 0`"
+            f"the expression {cel.shortened(expression.text)} is {expression.type.value}, not a"
+            " condition: compare it with something, such as `... > 0`"
         )
-    return expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +139,7 @@ class _Typed:
         type: Its type.
         literal: Its value, of a literal or what is made of literals only.
         compute: Computes it from the columns of its region; None for a literal.
-        source: The channel that it is; None if it is none.
+        source: The channel, or calculated channel, that it is; None if it is none.
     """
 
     node: cel.Node
@@ -121,55 +154,73 @@ class _Typed:
         return self.type.value if self.source is None else f"{self.source.name} ({self.type.value})"
 
 
-class _Compiler:
-    def __init__(
-        self,
-        text: str,
-        references: Mapping[str, Source],
-        find: Callable[[str], Source | None],
-    ) -> None:
-        self.sources: list[Source] = []
-        self._text = text
-        self._references = references
-        self._find = find
+@dataclass(slots=True)
+class _Whole:
+    """What an expression and all that is nested in it have together.
 
-    def region(self, node: cel.Node) -> Region:
-        """Compile what is computed at the points of the channels and functions that it names."""
-        part = _RegionCompiler(self)
-        return part.region(part.typed(node))
+    Attributes:
+        sources: The channels that are named, each once.
+        nested: The keys of what the outermost one names that is nested in it.
+        nodes: How many parts were compiled.
+        depth: How deep the part stands that is being compiled.
+    """
+
+    sources: list[Source] = field(default_factory=list)
+    nested: dict[object, None] = field(default_factory=dict)
+    nodes: int = 0
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scope:
+    """Where names mean the same: the text of the expression, or of one that is nested in it.
+
+    Attributes:
+        keys: The keys of those that it is nested in, from the outside, and its own.
+        owners: What this one and those are versions of.
+    """
+
+    text: str
+    find: Callable[[str], Named | None]
+    references: Collection[str]
+    whole: _Whole
+    keys: tuple[object, ...]
+    owners: tuple[object, ...]
 
     def source_index(self, node: cel.Node, source: Source) -> int:
         """Where the points of a channel are among the inputs."""
-        for index, known in enumerate(self.sources):
+        sources = self.whole.sources
+        for index, known in enumerate(sources):
             if known.key == source.key:
                 return index
-        if len(self.sources) == EXPRESSION_CHANNELS_MAX:
+        if len(sources) == EXPRESSION_CHANNELS_MAX:
             raise self.error(
                 node,
                 f"names more than {EXPRESSION_CHANNELS_MAX} channels (EXPRESSION_CHANNELS_MAX);"
                 f" {_DIALECT.too_long}",
             )
-        self.sources.append(source)
-        return len(self.sources) - 1
+        sources.append(source)
+        return len(sources) - 1
 
-    def source(self, node: cel.Node) -> Source:
-        """The channel, or element of a bit field, that a name stands for."""
-        name = _dotted(node)
+    def named(self, node: cel.Node) -> Named:
+        """What a name stands for; not a channel without values."""
+        name = dotted(node)
         if name is None:
             raise self.error(
                 node, "takes an element of what is no channel; write `channel.element`"
             )
-        found = self._lookup(name)
+        found = self.find(name)
         if found is None and isinstance(node, cel.Entry):
-            owner_name = _dotted(node.target)
-            owner = None if owner_name is None else self._lookup(owner_name)
+            owner_name = dotted(node.target)
+            owner = None if owner_name is None else self.find(owner_name)
             if owner is not None:
-                found = owner.elements.get(node.key)
+                elements = owner.elements if isinstance(owner, Source) else {}
+                found = elements.get(node.key)
                 if found is None:
-                    raise self.error(node, _no_element(owner, node.key))
+                    raise self.error(node, _no_element(owner.name, elements, node.key))
         if found is None:
             raise self.error(node, self._no_channel(name))
-        if found.type is None:
+        if isinstance(found, Source) and found.type is None:
             what = (
                 f"is a bit field: name one of its elements, {_listed(found.elements)}, such as"
                 f" `{name}.{next(iter(found.elements))}`"
@@ -179,12 +230,44 @@ class _Compiler:
             raise self.error(node, f"names {name}, which {what}")
         return found
 
-    def _lookup(self, name: str) -> Source | None:
-        return self._references[name] if name in self._references else self._find(name)
+    def inside(self, node: cel.Node, nested: Nested) -> _Scope:
+        """The scope of what is nested here."""
+        if nested.owner is not None and nested.owner in self.owners:
+            raise self.error(
+                node, f"names {nested.name}, of which it is a part itself, so that it has no end"
+            )
+        if len(self.keys) == NESTING_MAX:
+            raise self.error(
+                node,
+                f"names {nested.name}, and has more than {NESTING_MAX} calculated channels"
+                " inside of each other (NESTING_MAX); write the expression of one of them out",
+            )
+        if not self.keys:
+            self.whole.nested[nested.key] = None
+        keys, owners = (*self.keys, nested.key), (*self.owners, nested.owner)
+        return _Scope(nested.text, nested.find, nested.references, self.whole, keys, owners)
+
+    def count(self, node: cel.Node) -> None:
+        """Count a part, before those inside of it."""
+        whole = self.whole
+        whole.nodes += 1
+        if whole.nodes > EXPRESSION_TOKENS_MAX:
+            raise self.error(
+                node,
+                f"has, with what is nested in it, more than {EXPRESSION_TOKENS_MAX:,} names,"
+                f" literals and signs (EXPRESSION_TOKENS_MAX); {_DIALECT.too_long}",
+            )
+        if self.keys and whole.depth > NESTED_DEPTH_MAX:
+            raise self.error(
+                node,
+                f"stands, with what it is nested in, more than {NESTED_DEPTH_MAX} levels deep"
+                " (NESTED_DEPTH_MAX); have fewer parentheses, calls or calculated channels inside"
+                " of each other",
+            )
 
     def _no_channel(self, name: str) -> str:
         if name.startswith("$"):
-            known = _listed(self._references) if self._references else "none"
+            known = _listed(list(self.references)) if self.references else "none"
             return f"names {name}, which stands for no channel; the references are {known}"
         return (
             f"names {name}, which is neither a reference such as $1 nor a channel of the asset;"
@@ -193,17 +276,21 @@ class _Compiler:
 
     def error(self, node: cel.Node, what: str) -> ExpressionError:
         """An error that says where."""
-        written = cel.shortened(self._text)
+        written = cel.shortened(self.text)
         return ExpressionError(f"the expression {written}, at column {node.at + 1}, {what}")
 
 
 class _RegionCompiler:
     """Compiles one region; see `Region`."""
 
-    def __init__(self, whole: _Compiler) -> None:
-        self._whole = whole
-        # By the index of the channel, or the call of the function over time.
+    def __init__(self, scope: _Scope) -> None:
+        self._scope = scope
+        # By the index of the channel, or the call of the function over time and where it stands.
         self._leaves: dict[object, tuple[int, Leaf]] = {}
+
+    def compiled(self, node: cel.Node) -> Region:
+        """Compile what is computed at the points of the channels and functions that it names."""
+        return self.region(self.typed(node))
 
     def region(self, typed: _Typed) -> Region:
         """What evaluates the whole region."""
@@ -212,40 +299,63 @@ class _RegionCompiler:
 
     def typed(self, node: cel.Node) -> _Typed:
         """Compile a node and those below it."""
+        whole = self._scope.whole
+        self._scope.count(node)
+        whole.depth += 1
         match node:
             case cel.Literal():
-                return self._literal(node)
+                typed = self._literal(node)
             case cel.Name() | cel.Entry():
-                return self._channel(node)
+                typed = self._channel(node)
             case cel.Negative(operand):
-                return self._negative(node, self.typed(operand))
+                typed = self._negative(node, self.typed(operand))
             case cel.Not() | cel.Every() | cel.Either():
-                return self._logic(node)
+                typed = self._logic(node)
             case cel.Choice():
-                return self._choice(node)
+                typed = self._choice(node)
             case cel.Operation():
-                return self._operation(node)
+                typed = self._operation(node)
             case cel.Call():
-                return self._call(node)
+                typed = self._call(node)
             case _:
-                raise self._whole.error(
+                raise self._scope.error(
                     node, "has a list, which can stand behind `in` only: `$1 in [1, 2]`"
                 )
+        whole.depth -= 1
+        return typed
 
     def _literal(self, node: cel.Literal) -> _Typed:
         kinds = {bool: Type.BOOL, int: Type.INT, float: Type.DOUBLE, str: Type.STRING}
         kind = kinds.get(type(node.value))
         if kind is None:
-            raise self._whole.error(
+            raise self._scope.error(
                 node, "has null; what is missing makes a result missing by itself"
             )
         return _Typed(node, kind, Column(kind, node.value))
 
     def _channel(self, node: cel.Node) -> _Typed:
-        source = self._whole.source(node)
-        index = self._whole.source_index(node, source)
-        assert source.type is not None  # noqa: S101 - `source` has refused those
-        return self._leaf(node, index, Input(index, source.type), source)
+        found = self._scope.named(node)
+        if isinstance(found, Nested):
+            return self._nested(node, found)
+        index = self._scope.source_index(node, found)
+        assert found.type is not None  # noqa: S101 - `named` has refused those
+        return self._leaf(node, index, Input(index, found.type), found)
+
+    def _nested(self, node: cel.Node, nested: Nested) -> _Typed:
+        """Compile what is nested as a part of this region."""
+        outer = self._scope
+        self._scope = outer.inside(node, nested)
+        try:
+            typed = self.typed(parsed(nested.text))
+        except InvalidArgumentError as error:
+            raise outer.error(
+                node, f"names the calculated channel {nested.name}: {error}"
+            ) from None
+        finally:
+            self._scope = outer
+        choices = None if typed.source is None else typed.source.choices
+        source = Source(nested.name, nested.key, typed.type, choices)
+        return replace(typed, node=node, source=source)
 
     def _leaf(
         self, node: cel.Node, key: object, leaf: Leaf, source: Source | None = None
@@ -282,7 +392,7 @@ class _RegionCompiler:
     def _condition(self, node: cel.Node) -> _Typed:
         typed = self.typed(node)
         if typed.type is not Type.BOOL:
-            raise self._whole.error(
+            raise self._scope.error(
                 node, f"has {typed.what} where a condition is needed, such as `... > 0`"
             )
         return typed
@@ -296,7 +406,7 @@ class _RegionCompiler:
         kind = yes.type
         if yes.type is not no.type:
             if not (yes.type.is_number and no.type.is_number):
-                raise self._whole.error(
+                raise self._scope.error(
                     node.yes,
                     f"chooses between {yes.what} and {no.what}; both have to be numbers, strings or"
                     " bools",
@@ -320,13 +430,13 @@ class _RegionCompiler:
         )
         fits = left.type is right.type or (left.type.is_number and right.type.is_number) or is_flag
         if not fits:
-            raise self._whole.error(
+            raise self._scope.error(
                 left.node,
                 f"compares {left.what} with {right.what} by {sign}; both have to be numbers,"
                 " strings or bools",
             )
         if Type.BOOL in kinds and sign not in ("==", "!="):
-            raise self._whole.error(
+            raise self._scope.error(
                 left.node, f"compares {left.what} by {sign}; bools are == or != only"
             )
         for one, other in ((left, right), (right, left)):
@@ -336,7 +446,7 @@ class _RegionCompiler:
         choices = None if one.source is None else one.source.choices
         if choices is None or other.literal is None or other.literal.values in choices:
             return
-        raise self._whole.error(
+        raise self._scope.error(
             other.node,
             f"compares {one.what} with {cel.shortened(other.literal.values)}, which is none"
             f" of its names, {_listed(sorted(choices))}",
@@ -345,12 +455,12 @@ class _RegionCompiler:
     def _is_in(self, node: cel.Operation) -> _Typed:
         subject = self.typed(node.left)
         if not isinstance(node.right, cel.ListOf) or not node.right.items:
-            raise self._whole.error(node.right, "needs a list behind `in`, such as `$1 in [1, 2]`")
+            raise self._scope.error(node.right, "needs a list behind `in`, such as `$1 in [1, 2]`")
         items = []
         for item in node.right.items:
             typed = self.typed(item)
             if typed.literal is None:
-                raise self._whole.error(item, "has a list in which not everything is a literal")
+                raise self._scope.error(item, "has a list in which not everything is a literal")
             self._check_comparable("==", subject, typed)
             items.append(typed.literal)
         return self._apply(node, Type.BOOL, lambda of: operators.is_in(of[0], items), [subject])
@@ -391,18 +501,18 @@ class _RegionCompiler:
             if typed.type is Type.BOOL
             else "size() and comparisons make something else of it"
         )
-        raise self._whole.error(typed.node, f"{does} {typed.what}, which is no number; {instead}")
+        raise self._scope.error(typed.node, f"{does} {typed.what}, which is no number; {instead}")
 
     def _call(self, node: cel.Call) -> _Typed:
         if _is_window(node):
-            raise self._whole.error(
+            raise self._scope.error(
                 node,
                 "has a window where none belongs; it stands last in a function of one, such as"
                 ' avg($1, rolling("10s"))',
             )
         candidates = FUNCTIONS.get(node.function)
         if candidates is None:
-            raise self._whole.error(
+            raise self._scope.error(
                 node, f"calls {node.function}(), which there is not; {_alike(node.function)}"
             )
         has_window = any(_is_window(argument) for argument in node.arguments)
@@ -413,7 +523,7 @@ class _RegionCompiler:
             return self._call_over_time(node, fitting[0])
         if not pointwise:
             needed = over_time[0]
-            raise self._whole.error(
+            raise self._scope.error(
                 node, f"calls {node.function}(), which is written {needed.form}"
             )
         function = pointwise[0]
@@ -432,19 +542,19 @@ class _RegionCompiler:
     ) -> ExpressionError:
         channels = [part.what for part in parts if part.source is not None]
         given = f"; given are {', '.join(channels)}" if channels else ""
-        return self._whole.error(node, f"calls {node.function}(), which {error}{given}")
+        return self._scope.error(node, f"calls {node.function}(), which {error}{given}")
 
     def _call_over_time(self, node: cel.Call, function: OverTime) -> _Typed:
         least, most = function.parameters
         if not 1 + least <= len(node.arguments) <= 1 + most:
-            raise self._whole.error(
+            raise self._scope.error(
                 node, f"calls {node.function}(), which is written {function.form}"
             )
-        part = _RegionCompiler(self._whole)
+        part = _RegionCompiler(self._scope)
         typed = part.typed(node.arguments[0])
         argument = part.region(typed)
         if not argument.leaves:
-            raise self._whole.error(
+            raise self._scope.error(
                 node.arguments[0],
                 f"calls {node.function}() of what never changes; it takes channels",
             )
@@ -453,22 +563,22 @@ class _RegionCompiler:
             step: Step = function.make(argument.type, parameters)
         except FunctionError as error:
             raise self._misused(node, error, [typed]) from None
-        return self._leaf(node, node, StepLeaf(step, argument))
+        return self._leaf(node, (self._scope.keys, node), StepLeaf(step, argument))
 
     def _parameter(self, node: cel.Node) -> Any:  # noqa: ANN401 - any literal
         if not _is_window(node):
             typed = self.typed(node)
             if typed.literal is None:
-                raise self._whole.error(node, 'needs a literal here, such as 5 or "500ms"')
+                raise self._scope.error(node, 'needs a literal here, such as 5 or "500ms"')
             return typed.literal.values
         assert isinstance(node, cel.Call)  # noqa: S101 - `_is_window`
         literals = [each.value for each in node.arguments if isinstance(each, cel.Literal)]
         if len(literals) != 1 or len(node.arguments) != 1:
-            raise self._whole.error(node, 'has a window that is not like rolling("10s")')
+            raise self._scope.error(node, 'has a window that is not like rolling("10s")')
         try:
             return duration_ns(literals[0])
         except DurationError as error:
-            raise self._whole.error(node, f"has a window where {error}") from None
+            raise self._scope.error(node, f"has a window where {error}") from None
 
     def _apply(
         self,
@@ -482,7 +592,7 @@ class _RegionCompiler:
             literals = [part.literal for part in parts if part.literal is not None]
             made = call([literals[0].written_out(1), *literals[1:]])
             if made.known is not None and not made.known.all():
-                raise self._whole.error(
+                raise self._scope.error(
                     node, "computes an integer that is none of 64 bits; write doubles, such as 1.0"
                 )
             return _Typed(node, kind, _as_literal(made))
@@ -510,25 +620,16 @@ def _is_window(node: cel.Node) -> bool:
     return isinstance(node, cel.Call) and node.function == "rolling"
 
 
-def _dotted(node: cel.Node) -> str | None:
-    """`a.b.c` as one name; None if it is none."""
-    keys: list[str] = []
-    while isinstance(node, cel.Entry):
-        keys.append(node.key)
-        node = node.target
-    return ".".join([node.text, *reversed(keys)]) if isinstance(node, cel.Name) else None
-
-
 def _listed(names: Mapping[str, object] | Sequence[str]) -> str:
     shown = [repr(name) for name in list(names)[:_SHOWN_MAX]]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def _no_element(owner: Source, key: str) -> str:
-    if not owner.elements:
-        return f"names .{key} of {owner.name}, which has no elements"
-    return f"names .{key} of {owner.name}, whose elements are {_listed(owner.elements)}"
+def _no_element(name: str, elements: Mapping[str, Source], key: str) -> str:
+    if not elements:
+        return f"names .{key} of {name}, which has no elements"
+    return f"names .{key} of {name}, whose elements are {_listed(elements)}"
 
 
 def _alike(name: str) -> str:

@@ -128,13 +128,15 @@ class Expression:
 
     Attributes:
         text: As it was written.
-        sources: The channels that it names, each once.
+        sources: The channels that it names, with all that is nested in it, each once.
         region: What evaluates it.
+        nested: The keys of what it names itself and that is nested in it, each once.
     """
 
     text: str
     sources: tuple[Source, ...]
     region: Region
+    nested: tuple[object, ...] = ()
 
     @property
     def type(self) -> Type:

@@ -1,4 +1,4 @@
-"""What an expression can name: a channel, or an element of a bit field."""
+"""What an expression can name: a channel, an element of a bit field, or another expression."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from sift_server.expressions.values import Type
 
@@ -29,3 +29,29 @@ class Source:
     type: Type | None
     choices: frozenset[str] | None = None
     elements: Mapping[str, Source] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """An expression that stands for a name in another one: a calculated channel.
+
+    It means what it would mean if it were written there, in parentheses.
+
+    Attributes:
+        name: What people call it.
+        key: What it means: whatever has the same key means the same.
+        text: The expression.
+        find: Finds what its own references and names stand for, or returns None.
+        references: Its references.
+        owner: What it is a version of, if that is known: nothing is inside of itself.
+    """
+
+    name: str
+    key: object
+    text: str
+    find: Callable[[str], Named | None]
+    references: Collection[str] = ()
+    owner: object = None
+
+
+Named = Source | Nested
