@@ -344,6 +344,7 @@ class TestWhatPeopleMake:
             ({"asset_ids": ("x",)}, "no asset .*'x'"),
             ({"assigned_to_user_id": "x"}, "no user .*'x'"),
             ({"linked_channels": (LinkedChannel("x"),)}, "no channel .*'x'"),
+            ({"linked_channels": (LinkedChannel(version_id="x"),)}, "no calculated .*'x'"),
             ({"condition_version_id": "x"}, "no version of a condition .*'x'"),
         ],
     )

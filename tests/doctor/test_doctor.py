@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from sift.ingestion_configs.v2.ingestion_configs_pb2 import ListIngestionConfigsRequest
 from sift.ingestion_configs.v2.ingestion_configs_pb2_grpc import IngestionConfigServiceStub
 from sift_server.catalog import (
+    CalculatedContent,
     Catalog,
     ChannelConfig,
     ConditionStretches,
@@ -396,6 +397,55 @@ def test_rules_that_can_not_be_used_are_mended(
         live = catalog.rules.live()
         assert sorted(one.description for one in live) == sorted(left.split())
         catalog.annotations.list(ListRequest())
+
+
+@pytest.mark.proves("repair-whole")
+@pytest.mark.parametrize(
+    ("harm", "named", "lost", "left"),
+    [
+        (
+            "UPDATE calculated_channel_versions SET content_json = '[]' WHERE number = 2",
+            "1 version of a calculated channel", "", [("power", "v1"), ("heat", "h")],
+        ),
+        (
+            "DELETE FROM calculated_channel_versions WHERE number = 2",
+            "no newest version", "", [("power", "v1"), ("heat", "h")],
+        ),
+        (
+            "DELETE FROM calculated_channel_versions WHERE calculated_channel_id = POWER",
+            "no newest version", "1 calculated channel ", [("heat", "h")],
+        ),
+        (
+            "DELETE FROM calculated_channels WHERE calculated_channel_id = POWER",
+            "belong to", "rows of calculated_channel_versions", [("heat", "h")],
+        ),
+        ("DELETE FROM assets", "belong to", "1 asset ", [("power", "v2"), ("heat", "h")]),
+    ],
+)  # fmt: skip
+def test_calculated_channels_that_can_not_be_used_are_mended(
+    tmp_path: Path, harm: str, named: str, lost: str, left: list[tuple[str, str]]
+):
+    """One is what its newest version says that there is."""
+    with Server(ServerSettings(tmp_path, port=0)):
+        pass
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        flow = FlowConfig("f", (ChannelConfig("x", DataType.DOUBLE),))
+        asset_id = catalog.ingestion_configs.create("rover", "k", [flow]).asset_id
+        content = CalculatedContent("power", "x * 2", "v1", asset_ids=(asset_id,))
+        power = catalog.calculated_channels.create(content)
+        catalog.calculated_channels.update(power, dataclasses.replace(content, description="v2"))
+        heat = dataclasses.replace(
+            content, name="heat", description="h", has_all_assets=True, asset_ids=()
+        )
+        catalog.calculated_channels.create(heat)
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
+        connection.executescript(harm.replace("POWER", f"'{power.calculated_channel_id}'"))
+    found = examine(tmp_path)
+    assert any(named in each.what for each in found.report.problems)
+    assert lost in "\n".join(mended(tmp_path))
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        channels = catalog.calculated_channels.list(ListRequest(order_by="created_date")).items
+        assert [(one.content.name, one.content.description) for one in channels] == left
 
 
 def test_leftovers_of_a_crash_are_named_and_removed(killed: Folder, tmp_path: Path):

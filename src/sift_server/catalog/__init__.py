@@ -20,6 +20,13 @@ from sift_server.catalog.annotations import Annotations
 from sift_server.catalog.api_keys import ApiKey, ApiKeys, Scope
 from sift_server.catalog.assets import Asset, Assets
 from sift_server.catalog.attributes import Attributes, MetadataValue
+from sift_server.catalog.calculated_channels import CalculatedChannels
+from sift_server.catalog.calculated_content import (
+    CalculatedContent,
+    CalculatedReference,
+    InlineExpression,
+)
+from sift_server.catalog.calculated_rows import CalculatedChannel
 from sift_server.catalog.changes import RuleChanges
 from sift_server.catalog.channels import (
     CHANNEL_FIELDS,
@@ -90,6 +97,10 @@ __all__ = [
     "Attributes",
     "BitFieldElement",
     "Calculated",
+    "CalculatedChannel",
+    "CalculatedChannels",
+    "CalculatedContent",
+    "CalculatedReference",
     "Catalog",
     "CatalogSchemaError",
     "Channel",
@@ -112,6 +123,7 @@ __all__ = [
     "FlowConfig",
     "IngestionConfig",
     "IngestionConfigs",
+    "InlineExpression",
     "JsonRule",
     "LinkedChannel",
     "ListRequest",
@@ -161,6 +173,7 @@ class Catalog:
         channels: The channels.
         runs: The runs.
         rules: The rules, and their JSON form.
+        calculated_channels: The calculated channels.
         annotations: The annotations that rules and people made.
         tags: The tags.
         users: The users.
@@ -186,6 +199,7 @@ class Catalog:
         self.channels = Channels(context)
         self.runs = Runs(context)
         self.rules = Rules(context)
+        self.calculated_channels = CalculatedChannels(context)
         self.rule_backlog = RuleBacklog(context)
         self.annotations = Annotations(context)
         self.tags = Tags(context)

@@ -38,10 +38,22 @@ class AnnotationState(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkedChannel:
-    """A channel that an annotation is about, or an element of a bit field, if it has a name."""
+    """What an annotation is about: a channel, an element of a bit field, or a calculated channel.
 
-    channel_id: str
+    Attributes:
+        channel_id: The channel; empty for a calculated one.
+        element: The name of the element; empty for a whole channel.
+        version_id: The version of a calculated channel; empty for a channel.
+    """
+
+    channel_id: str = ""
     element: str = ""
+    version_id: str = ""
+
+    @property
+    def document(self) -> list[str]:
+        """As it is stored: the third only if it is a calculated channel."""
+        return [self.channel_id, self.element, *([self.version_id] if self.version_id else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +209,7 @@ def values_of(draft: AnnotationDraft) -> dict[str, Any]:
         "assigned_to_user_id": draft.assigned_to_user_id,
         "legend_config": draft.legend_config,
         "linked_channels_json": json.dumps(
-            [[one.channel_id, one.element] for one in draft.linked_channels],
+            [one.document for one in draft.linked_channels],
             separators=(",", ":"),
         ),
         "archived_ns": draft.archived_ns,

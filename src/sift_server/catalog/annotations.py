@@ -391,8 +391,11 @@ def _check(connection: Connection, draft: AnnotationDraft) -> None:
     check_known(connection, tables.assets.c.asset_id, draft.asset_ids, "asset")
     if draft.assigned_to_user_id:
         check_known(connection, tables.users.c.user_id, [draft.assigned_to_user_id], "user")
-    channel_ids = {one.channel_id for one in draft.linked_channels}
+    channel_ids = {one.channel_id for one in draft.linked_channels if not one.version_id}
     check_known(connection, tables.channels.c.channel_id, channel_ids, "channel")
+    version_ids = {one.version_id for one in draft.linked_channels if one.version_id}
+    column = tables.calculated_channel_versions.c.version_id
+    check_known(connection, column, version_ids, "calculated channel's version")
 
 
 def _made_by(connection: Connection, condition_version_id: str) -> dict[str, str | None]:

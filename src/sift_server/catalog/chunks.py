@@ -13,7 +13,7 @@ VALUES_PER_QUERY = 500
 T = TypeVar("T")
 
 
-def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+def chunks(values: Sequence[T], count: int = VALUES_PER_QUERY) -> Iterator[Sequence[T]]:
     """Cut values into as many as one question asks for."""
-    for start in range(0, len(values), VALUES_PER_QUERY):
-        yield values[start : start + VALUES_PER_QUERY]
+    for start in range(0, len(values), count):
+        yield values[start : start + count]

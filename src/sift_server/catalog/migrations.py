@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateColumn
 
 from sift_server.catalog.migration_4 import make_rules
+from sift_server.catalog.migration_5 import make_calculated_channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,7 +105,12 @@ def _keep_api_keys(connection: Connection) -> None:
     ).create(connection)
 
 
-STEPS: tuple[Step, ...] = (_name_what_was_rejected, _keep_api_keys, make_rules)
+STEPS: tuple[Step, ...] = (
+    _name_what_was_rejected,
+    _keep_api_keys,
+    make_rules,
+    make_calculated_channels,
+)
 """The first leads from version 1 to 2, and so on."""
 
 

@@ -51,6 +51,8 @@ class RuleCondition:
         asset_ids: The assets that it is about, also by their tags, each once.
         expression: CEL; it was checked when it was declared, but channels may have changed since.
         references: What stands for which channel, by fully qualified name.
+        versions: What stands for which version of a calculated channel.
+        pins: Which version of a calculated channel a name stands for that is no channel.
         live_from_position: Live evaluation of this version is about what comes behind this position
             of the log.
     """
@@ -66,6 +68,8 @@ class RuleCondition:
     references: Mapping[str, str]
     action: AnnotationAction
     live_from_position: int
+    versions: Mapping[str, str]
+    pins: Mapping[str, str]
 
 
 class Declared(NamedTuple):
@@ -121,6 +125,8 @@ def conditions(connection: Connection, rules: Iterable[Declared]) -> list[RuleCo
                 action.metadata,
             ),
             live_from_position=rule.live_from_position,
+            versions=dict(condition.expression.versions),
+            pins=dict(condition.expression.pins),
         )
         for rule, condition, condition_id, condition_version_id, action in made
     ]

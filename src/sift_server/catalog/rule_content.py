@@ -61,10 +61,22 @@ class ChannelName:
 
 @dataclass(frozen=True, slots=True)
 class Calculated:
-    """An expression, and what its references stand for."""
+    """An expression, and what its references stand for.
+
+    Attributes:
+        versions: References that stand for versions of calculated channels, by their ids, whatever
+            `references` calls them.
+        pins: What names stand for that are no channel of an asset: versions of calculated
+            channels, by name.
+        asked_version_ids: Versions of calculated channels that their names are to stand for. Where
+            the rule is checked they become pins; they are not stored.
+    """
 
     expression: str
     references: tuple[tuple[str, ChannelName], ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
+    pins: tuple[tuple[str, str], ...] = ()
+    asked_version_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +84,23 @@ class Comparison:
     """One channel against a threshold: a number, a text, or None for the value before.
 
     It means the expression that it has, in which the channel is `$1`: of a bool, 1 is true and 0 is
-    false; an enum is compared by the name of its value.
+    false; an enum is compared by the name of its value. `pins` is as that of `Calculated`.
     """
 
     channel: ChannelName
     comparator: Comparator
     threshold: float | str | None
+    pins: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def versions(self) -> tuple[tuple[str, str], ...]:
+        """No reference stands for a version of a calculated channel; its name may be pinned."""
+        return ()
+
+    @property
+    def asked_version_ids(self) -> tuple[str, ...]:
+        """Nothing can be asked of it."""
+        return ()
 
     @property
     def references(self) -> tuple[tuple[str, ChannelName], ...]:
@@ -146,6 +169,14 @@ class RuleContent:
     is_enabled: bool = True
     is_live: bool = True
     is_external: bool = False
+
+    @property
+    def calculated_version_ids(self) -> frozenset[str]:
+        """The versions of calculated channels that its conditions name."""
+        expressions = [condition.expression for condition in self.conditions]
+        return frozenset(
+            version_id for one in expressions for _, version_id in (*one.versions, *one.pins)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,17 @@
 {"name", "description", "asset_ids", "tag_ids", "contextual_channels", "metadata",
  "is_enabled", "is_live", "is_external",
  "conditions": [{"id", "version_id", "created_ns",
-                 "expression": {"expression", "references": [[reference, name, component], ...]}
-                     or {"channel": [name, component], "comparator", "threshold"},
+                 "expression": {"expression", "references": [[reference, name, component], ...],
+                                "versions": [[reference, version id], ...],
+                                "pins": [[name, version id], ...]}
+                     or {"channel": [name, component], "comparator", "threshold", "pins"},
                  "actions": [{"id", "version_id", "created_ns", "kind", "annotation_type",
                               "tag_ids", "assigned_to_user_id", "metadata",
                               "recipient_user_ids", "webhook_id"}]}]}
 ```
 
-Metadata is `[[key, value], ...]`. Of an action, what is empty is left out.
+Metadata is `[[key, value], ...]`. Of an action, what is empty is left out, and so are versions and
+pins of calculated channels.
 """
 
 from __future__ import annotations
@@ -86,7 +89,7 @@ def from_document(text: str) -> tuple[RuleContent, tuple[StoredCondition, ...]]:
         asset_ids=tuple(document["asset_ids"]),
         tag_ids=tuple(document["tag_ids"]),
         contextual_channels=tuple(ChannelName(*one) for one in document["contextual_channels"]),
-        metadata=_metadata(document["metadata"]),
+        metadata=_pairs(document["metadata"]),
         is_enabled=document["is_enabled"],
         is_live=document["is_live"],
         is_external=document["is_external"],
@@ -99,23 +102,35 @@ def _expression_document(expression: ConditionExpression) -> dict[str, Any]:
         references = [
             [reference, one.name, one.component] for reference, one in expression.references
         ]
-        return {"expression": expression.expression, "references": references}
-    return {
-        "channel": [expression.channel.name, expression.channel.component],
-        "comparator": expression.comparator.value,
-        "threshold": expression.threshold,
-    }
+        document: dict[str, Any] = {
+            "expression": expression.expression,
+            "references": references,
+        }
+        if expression.versions:
+            document["versions"] = expression.versions
+    else:
+        document = {
+            "channel": [expression.channel.name, expression.channel.component],
+            "comparator": expression.comparator.value,
+            "threshold": expression.threshold,
+        }
+    if expression.pins:
+        document["pins"] = expression.pins
+    return document
 
 
 def _expression(document: dict[str, Any]) -> ConditionExpression:
+    pins = _pairs(document.get("pins", ()))
     if "comparator" in document:
         return Comparison(
             ChannelName(*document["channel"]),
             Comparator(document["comparator"]),
             document["threshold"],
+            pins,
         )
     references = tuple((one[0], ChannelName(*one[1:])) for one in document["references"])
-    return Calculated(document["expression"], references)
+    versions = _pairs(document.get("versions", ()))
+    return Calculated(document["expression"], references, versions, pins)
 
 
 def _action_document(action: Action, ids: StoredAction) -> dict[str, Any]:
@@ -140,7 +155,7 @@ def _action(document: dict[str, Any]) -> Action:
         annotation_type=AnnotationType(document["annotation_type"]),
         tag_ids=tuple(document.get("tag_ids", ())),
         assigned_to_user_id=document.get("assigned_to_user_id", ""),
-        metadata=_metadata(document.get("metadata", ())),
+        metadata=_pairs(document.get("metadata", ())),
         recipient_user_ids=tuple(document.get("recipient_user_ids", ())),
         webhook_id=document.get("webhook_id", ""),
     )
@@ -158,5 +173,5 @@ def _stored(document: dict[str, Any]) -> StoredCondition:
     )
 
 
-def _metadata(document: Any) -> tuple[tuple[str, Any], ...]:  # noqa: ANN401 - JSON
+def _pairs(document: Any) -> tuple[tuple[str, Any], ...]:  # noqa: ANN401 - JSON
     return tuple((key, value) for key, value in document)

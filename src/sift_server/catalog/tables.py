@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the tables below. Raised with every change to them; `migrations` has the way there."""
 
 metadata = MetaData()
@@ -270,6 +270,80 @@ json_rules = Table(
 )
 
 # Not `annotations`, which is what the module imports from `__future__`.
+calculated_channels = Table(
+    "calculated_channels",
+    metadata,
+    _sequence(),
+    Column("calculated_channel_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("units", Text),
+    Column("organization_id", Text, nullable=False),
+    Column("client_key", Text, unique=True),
+    Column("has_all_assets", Boolean, nullable=False),
+    Column("current_version_id", Text, nullable=False),
+    Column("created_by_user_id", Text, nullable=False),
+    Column("modified_by_user_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("archived_ns", BigInteger),
+    Index("calculated_channels_by_creation", "created_ns", "sequence"),
+    # Names can be used again once a calculated channel is archived.
+    Index(
+        "calculated_channels_by_name",
+        "name",
+        unique=True,
+        sqlite_where=text("archived_ns IS NULL"),
+        postgresql_where=text("archived_ns IS NULL"),
+    ),
+)
+calculated_channel_metadata = _metadata_of("calculated_channel")
+
+calculated_channel_assets = Table(
+    "calculated_channel_assets",
+    metadata,
+    Column(
+        "calculated_channel_id",
+        ForeignKey("calculated_channels.calculated_channel_id"),
+        nullable=False,
+    ),
+    Column("asset_id", ForeignKey("assets.asset_id"), nullable=False),
+    PrimaryKeyConstraint("calculated_channel_id", "asset_id"),
+    Index("calculated_channel_assets_by_asset", "asset_id"),
+)
+
+# Every asset with such a tag has it.
+calculated_channel_asset_tags = Table(
+    "calculated_channel_asset_tags",
+    metadata,
+    Column(
+        "calculated_channel_id",
+        ForeignKey("calculated_channels.calculated_channel_id"),
+        nullable=False,
+    ),
+    Column("tag_id", ForeignKey("tags.tag_id"), nullable=False),
+    PrimaryKeyConstraint("calculated_channel_id", "tag_id"),
+)
+
+calculated_channel_versions = Table(
+    "calculated_channel_versions",
+    metadata,
+    _sequence(),
+    Column("version_id", Text, nullable=False, unique=True),
+    Column(
+        "calculated_channel_id",
+        ForeignKey("calculated_channels.calculated_channel_id"),
+        nullable=False,
+    ),
+    Column("number", Integer, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("change_message", Text, nullable=False),
+    Column("content_json", Text, nullable=False),
+    Column("created_by_user_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("calculated_channel_id", "number"),
+)
+
 annotations_table = Table(
     "annotations",
     metadata,

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sift_server.catalog import CatalogSchemaError, tables
 from sift_server.catalog.database import Database
 from sift_server.catalog.error_room import read_totals
+from sift_server.doctor import calculated_rows
 from sift_server.doctor.findings import Finding, counted, note, problem
 from sift_server.doctor.rule_rows import (
     rules_without_version,
@@ -78,7 +79,7 @@ def examine_catalog(copy: Path, lake_channels: Mapping[str, LakeChannel]) -> Cat
                 _WHERE,
                 "It is missing.",
                 "Points are not readable through a server without their channels; and ingestion"
-                " configs, runs, rules, annotations and API keys are lost.",
+                " configs, runs, rules, calculated channels, annotations and API keys are lost.",
                 _REBUILD,
             )
         )
@@ -225,6 +226,7 @@ def _disagreements(
             _REBUILD,
         )
     yield from _of_rules(connection)
+    yield from _of_calculated_channels(connection)
     rejected = [
         each
         for (each,) in connection.execute(select(tables.json_rules.c.rules_json))
@@ -262,6 +264,28 @@ def _of_rules(connection: Connection) -> Iterator[Finding]:
             _WHERE,
             f"The channels of {counted(len(annotations), 'annotation')} can't be read.",
             "Calls that need these annotations fail.",
+            _REBUILD,
+        )
+
+
+def _of_calculated_channels(connection: Connection) -> Iterator[Finding]:
+    versions = calculated_rows.unreadable_versions(connection)
+    if versions:
+        said = counted(
+            len(versions), "version of a calculated channel", "versions of calculated channels"
+        )
+        yield problem(
+            _WHERE,
+            f"{said} can't be read.",
+            "Calls that need them fail, and rules that name them are not evaluated.",
+            _REBUILD,
+        )
+    channels = calculated_rows.channels_without_version(connection)
+    if channels:
+        yield problem(
+            _WHERE,
+            f"{counted(len(channels), 'calculated channel')} have no newest version.",
+            "They are not found.",
             _REBUILD,
         )
 

@@ -10,8 +10,8 @@ What can be known of a lost row:
 - an ingestion config: its asset, from the channels of its flows, but not its client key. Messages
   in the log find their flow; a client that comes back gets a new config with the same channels.
 
-Runs, rules, annotations, tags and API keys that are lost stay lost. A rule whose newest version is
-lost is what the one before says.
+Runs, rules, calculated channels, annotations, tags and API keys that are lost stay lost. A rule or
+calculated channel whose newest version is lost is what the one before says.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from sqlalchemy import delete, func, insert, select
 from sift_server.catalog import tables
 from sift_server.catalog.database import Database
 from sift_server.catalog.error_room import ErrorQueueTotals, read_totals, write_totals
+from sift_server.doctor.calculated_rows import mend_calculated_channels
 from sift_server.doctor.catalog_copy import BESIDE_SUFFIXES, copied_catalog
 from sift_server.doctor.catalog_salvage import salvage
 from sift_server.doctor.findings import counted
@@ -117,7 +118,11 @@ def mend_catalog(
 def _make_up(connection: Connection, lake_channels: Mapping[str, LakeChannel]) -> list[str]:
     # Rows may go before those that belong to them.
     connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
-    done = [*_drop_unreadable(connection), *mend_rules(connection)]
+    done = [
+        *_drop_unreadable(connection),
+        *mend_rules(connection),
+        *mend_calculated_channels(connection),
+    ]
     flow_channels = _channels_of_flows(connection)
     names = _asset_names(connection, lake_channels, flow_channels)
     counts = {
@@ -193,7 +198,7 @@ def _asset_names(
 
 
 def _add_assets(connection: Connection, names: Mapping[str, str]) -> int:
-    """Assets that channels, configs, rules or annotations belong to, and that are not there."""
+    """Assets that something in the catalog belongs to, and that are not there."""
     there = set(connection.execute(select(_assets.c.asset_id)).scalars())
     wanted = {
         asset_id
@@ -204,6 +209,7 @@ def _add_assets(connection: Connection, names: Mapping[str, str]) -> int:
             tables.rules.c.json_asset_id,
             tables.rule_assets.c.asset_id,
             tables.annotation_assets.c.asset_id,
+            tables.calculated_channel_assets.c.asset_id,
         )
         for asset_id in connection.execute(select(column).distinct()).scalars()
         if asset_id is not None

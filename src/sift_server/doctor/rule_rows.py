@@ -105,7 +105,7 @@ def _is_content(document: str) -> bool:
 def _is_channels(document: str) -> bool:
     try:
         channels = json.loads(document)
-        return all(isinstance(each, list) and len(each) == 2 for each in channels)  # noqa: PLR2004 - id and element
+        return all(isinstance(each, list) and len(each) in (2, 3) for each in channels)
     except (ValueError, TypeError):
         return False
 
