@@ -97,12 +97,13 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
         "annotations.v1.AnnotationService/UpdateAnnotation",
         "assets.v1.AssetService/ArchiveAsset",
         "assets.v1.AssetService/UpdateAsset",
+        "calculated_channels.v2.CalculatedChannelService/CreateCalculatedChannel",
+        "calculated_channels.v2.CalculatedChannelService/UpdateCalculatedChannel",
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfig",
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfigFlows",
         "ingestion_configs.v2.IngestionConfigService/CreateIngestionConfig",
         "ingestion_configs.v2.IngestionConfigService/CreateIngestionConfigFlows",
         "rule_evaluation.v1.RuleEvaluationService/EvaluateRules",
-        "rule_evaluation.v1.RuleEvaluationService/EvaluateRulesPreview",
         "rules.v1.RuleService/ArchiveRule",
         "rules.v1.RuleService/BatchArchiveRules",
         "rules.v1.RuleService/BatchDeleteRules",
@@ -123,7 +124,9 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
         "unit.v2.UnitService/CreateUnit",
     }
     for path in needed.keys() - writes:
-        assert re.search(r"/(BatchGet|Get|List|View|Validate|Ping)", path), path
+        assert re.search(
+            r"/(BatchGet|Get|List|View|Validate|Ping|Resolve|BatchResolve|[A-Za-z]+Preview$)", path
+        ), path
         assert needed[path] is Scope.READ
 
 

@@ -14,6 +14,8 @@ from sift_server.expressions.compile import (
     EXPRESSION_CHANNELS_MAX,
     EXPRESSION_CHARS_MAX,
     EXPRESSION_TOKENS_MAX,
+    NESTED_DEPTH_MAX,
+    NESTING_MAX,
 )
 from sift_server.expressions.durations import WINDOW_NS_MAX
 from sift_server.expressions.functions.strings import PATTERN_CHARS_MAX
@@ -39,6 +41,8 @@ def test_limits_are_as_documented() -> None:
         "EXPRESSION_CHARS_MAX": EXPRESSION_CHARS_MAX,
         "EXPRESSION_TOKENS_MAX": EXPRESSION_TOKENS_MAX,
         "EXPRESSION_CHANNELS_MAX": EXPRESSION_CHANNELS_MAX,
+        "NESTING_MAX": NESTING_MAX,
+        "NESTED_DEPTH_MAX": NESTED_DEPTH_MAX,
         "DEPTH_MAX": cel.DEPTH_MAX,
         "CHAIN_MAX": CHAIN_MAX,
         "PATTERN_CHARS_MAX": PATTERN_CHARS_MAX,

@@ -8,7 +8,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "sift_server"
-ROOMS = ("api", "ingest", "catalog", "rules", "server.py", "commands/main.py")
+ROOMS = (
+    "api",
+    "calculated",
+    "ingest",
+    "catalog",
+    "rules",
+    "server.py",
+    "commands/main.py",
+)
 ROW = re.compile(r"^\| `(\w+)`[^|]*\| ([^|]+)\| [^|]+\| ([^|]+)\|$", re.MULTILINE)
 TEST = re.compile(r"`([a-z_0-9/]+\.py)::(test_\w+)`")
 NAME = re.compile(r"[A-Z][A-Z0-9_]*_MAX|[a-z_]+_max")

@@ -13,6 +13,7 @@ from sift.annotations.v1 import annotations_pb2
 from sift.metadata.v1 import metadata_pb2
 from sift_server.api.services.annotation_logs import AnnotationLogService
 from sift_server.api.services.annotations import AnnotationService
+from sift_server.catalog import CalculatedContent
 from sift_server.errors import InvalidArgumentError, NotFoundError
 from support.catalogs import flow_of
 
@@ -64,7 +65,15 @@ def test_an_annotation_comes_back_as_it_was_made(catalog, service, asset_id):
     """Every field that a client sends; assets by id or by name."""
     (channel,) = catalog.channels.named(asset_id, ["speed"]).values()
     owner = catalog.users.owner()
+    calculated = catalog.calculated_channels.create(
+        CalculatedContent("twice", "speed * 2", asset_ids=(asset_id,))
+    )
     linked = [
+        annotations_pb2.AnnotationLinkedChannel(
+            calculated_channel=annotations_pb2.AnnotationLinkedCalculatedChannel(
+                calculated_channel_version_id=calculated.version_id
+            )
+        ),
         annotations_pb2.AnnotationLinkedChannel(
             channel=annotations_pb2.AnnotationLinkedChannelsChannel(channel_id=channel.channel_id)
         ),

@@ -17,7 +17,7 @@ from sift_server.api.key_ring import KeyRing
 from sift_server.api.services.calculated_channels_v1 import CalculatedChannelsService
 from sift_server.catalog import BitFieldElement, ChannelConfig, EnumType, FlowConfig
 from sift_server.expressions import FUNCTIONS
-from sift_server.expressions.compile import EXPRESSION_CHANNELS_MAX
+from sift_server.expressions.compile import EXPRESSION_CHANNELS_MAX, NESTING_MAX
 from sift_wire.columns import DataType
 from support.serving import plain_channel
 
@@ -112,9 +112,6 @@ def test_a_rule_needs_a_condition(stub, references):
 def test_what_this_server_does_not_have_is_said(stub, references):
     """Instead of a type that it would not give."""
     reference = pb2.ExpressionChannelReference
-    inner = reference(channel_reference="$1", calculated_channel=pb2.ExpressionRequest())
-    found = validated(stub, expression="$1 > 1", expression_channel_references=[inner])
-    assert "$1 stands for a calculated channel" in found
     user = [{"user_defined_function_version_id": "id"}]
     found = validated(
         stub, expression="$1 > 1", channel_references=references, function_dependencies=user
@@ -131,6 +128,29 @@ def test_what_this_server_does_not_have_is_said(stub, references):
     many = {f"${number}": "id" for number in range(EXPRESSION_CHANNELS_MAX + 1)}
     found = validated(stub, expression="$1 > 1", channel_references=many)
     assert "101 references, the limit is 100 (EXPRESSION_CHANNELS_MAX)" in found
+
+
+def nested(levels: int, channel_id: str) -> pb2.ExpressionChannelReference:
+    """A reference to an expression in which there are others."""
+    found = pb2.ExpressionChannelReference(channel_reference="$1", channel_id=channel_id)
+    for _ in range(levels):
+        inner = pb2.ExpressionRequest(expression="$1 * 2", expression_channel_references=[found])
+        found = pb2.ExpressionChannelReference(channel_reference="$1", calculated_channel=inner)
+    return found
+
+
+def test_a_reference_may_stand_for_an_expression(stub, references):
+    """Which may have others inside, up to a limit."""
+    for levels, expected in ((1, "DOUBLE"), (NESTING_MAX, "DOUBLE")):
+        inner = nested(levels, references["$1"])
+        found = validated(stub, expression="$1 + 1", expression_channel_references=[inner])
+        assert found == f"CHANNEL_DATA_TYPE_{expected}"
+    inner = nested(NESTING_MAX + 1, references["$1"])
+    found = validated(stub, expression="$1 + 1", expression_channel_references=[inner])
+    assert "more than 8 calculated channels are inside of each other (NESTING_MAX)" in found
+    inner = nested(1, references["$3"])
+    found = validated(stub, expression="$1 + 1", expression_channel_references=[inner])
+    assert "names the calculated channel $1: the expression '$1 * 2', at column 1" in found
 
 
 def test_functions_are_listed(stub):

@@ -22,7 +22,7 @@ from sift_server.catalog import (
 )
 from sift_server.errors import InvalidArgumentError, NotFoundError, UnimplementedError
 from sift_server.lake import PointStore
-from sift_server.query import AssetInfo, ChannelInfo, PointReader, RunPoints, data_message
+from sift_server.query import AssetInfo, ChannelInfo, RunPoints, data_message
 from sift_wire.columns import DataType
 from support.catalogs import JANUARY_NS
 from support.points import make_block
@@ -53,7 +53,7 @@ class Rig:
     def __init__(self, catalog: Catalog, store: PointStore) -> None:
         self.catalog = catalog
         self.store = store
-        self.service = data_v2.DataService(catalog, PointReader(store))
+        self.service = data_v2.DataService(catalog, store)
         config = catalog.ingestion_configs.create("Rover", "key", [FlowConfig("all", CHANNELS)])
         self.asset_id = config.asset_id
         self.flow: ConfiguredFlow = catalog.ingestion_configs.flow(
@@ -289,11 +289,9 @@ def test_a_token_answers_one_request_only(rig):
 
 
 def test_what_is_not_there_is_said(rig):
-    """An unknown channel, a calculated channel, samples, and when points came."""
+    """An unknown channel, samples, and when points came."""
     channel = rig.query("total")
-    calculated = data_pb2.Query(calculated_channel=data_pb2.CalculatedChannelQuery())
     for request, error, said in (
-        ({"queries": [calculated]}, UnimplementedError, "query 1 is of a calculated channel"),
         ({"queries": [channel], "sample_ms": 5}, UnimplementedError, "sample_ms is 5"),
         ({"queries": [channel], "include_received_at": True}, UnimplementedError, "received"),
         ({"queries": [channel, data_pb2.Query()]}, InvalidArgumentError, "query 2 names no"),

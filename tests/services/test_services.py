@@ -18,6 +18,7 @@ SERVICES = {
     "sift.rule_evaluation.v1.RuleEvaluationService",
     "sift.rules.v1.RuleService",
     "sift.calculated_channels.v1.CalculatedChannelsService",
+    "sift.calculated_channels.v2.CalculatedChannelService",
     "sift.channels.v2.ChannelService",
     "sift.channels.v3.ChannelService",
     "sift.data.v2.DataService",

@@ -23,6 +23,7 @@ _LOOKS = re.compile(
     "(?:Get|BatchGet|List|BatchList|View|Search|Read|Count|Check|Validate|BatchValidate|Resolve"
     "|BatchResolve|Ping)(?=[A-Z]|$)"
 )
+_LOOKS_AT_WHAT_WOULD_BE = re.compile("[A-Za-z]+Preview$")
 
 ADMIN_SERVICES = frozenset(
     {
@@ -47,7 +48,7 @@ _SEEN_BY_READERS = frozenset({"sift.users.v2.UserService"})
 def scope_of(method: MethodDescriptor) -> Scope:
     """The scope that a call of a method needs."""
     service = method.containing_service.full_name
-    looks = _LOOKS.match(method.name) is not None
+    looks = any(one.match(method.name) for one in (_LOOKS, _LOOKS_AT_WHAT_WOULD_BE))
     if service in ADMIN_SERVICES and not (looks and service in _SEEN_BY_READERS):
         return Scope.ADMIN
     return Scope.READ if looks else Scope.WRITE

@@ -14,10 +14,10 @@ from sift.rules.v1.rules_pb2 import JsonRulesRequest, JsonRulesResponse, Validat
 from sift.rules.v1.rules_pb2_grpc import RuleServiceStub
 from sift_py._internal.convert.json import to_json
 from sift_server.api.services.flows import from_flows
-from sift_server.catalog import Channel
+from sift_server.catalog import CalculatedReference, Channel
 from sift_server.errors import InvalidArgumentError
 from sift_server.readback import list_channels
-from sift_server.rules.checks import AssetSources, compiled
+from sift_server.rules.checks import AssetSources, Written, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -89,11 +89,12 @@ def _told(channel: grpc.Channel, asset_id: str, rule: RuleConfig) -> str | None:
 
 
 def _found(rule: RuleConfig, sources: AssetSources) -> str | None:
-    references = [
-        (one["channel_reference"], one["channel_identifier"]) for one in rule.channel_references
-    ]
+    references = tuple(
+        CalculatedReference(one["channel_reference"], one["channel_identifier"])
+        for one in rule.channel_references
+    )
     try:
-        compiled(rule.expression, references, sources)
+        compiled(Written(rule.expression, references, {}), sources, None)
     except InvalidArgumentError as error:
         return str(error)
     return None

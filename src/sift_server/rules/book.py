@@ -15,8 +15,9 @@ from sift_server.catalog import (
 )
 from sift_server.catalog.stretches import Stretch as AnnotationStretch
 from sift_server.errors import InvalidArgumentError
-from sift_server.rules.checks import AssetSources, compiled
+from sift_server.rules.checks import AssetSources, Written, compiled
 from sift_server.rules.condition import Condition
+from sift_server.rules.nesting import Nesting
 from sift_server.rules.part import Part
 from sift_server.rules.stretches import Stretch
 
@@ -90,6 +91,11 @@ class CatalogBook:
         Those that do not fit are put among `misfits`.
         """
         sources: dict[str, AssetSources] = {}
+        nesting = Nesting(self._catalog)
+        rules = list(rules)
+        nesting.load(
+            one for rule in rules for one in (*rule.versions.values(), *rule.pins.values())
+        )
         for rule in rules:
             for asset_id in rule.asset_ids:
                 known = sources.get(asset_id)
@@ -98,7 +104,7 @@ class CatalogBook:
                     known = sources[asset_id] = AssetSources(named)
                 key = ConditionKey(rule.condition_version_id, asset_id)
                 try:
-                    expression = compiled(rule.expression, rule.references.items(), known)
+                    expression = compiled(Written.of_rule(rule), known, nesting)
                 except InvalidArgumentError as error:
                     _logger.warning("the rule %r is not evaluated: %s", rule.name, error)
                     if misfits is not None:
@@ -192,7 +198,8 @@ def condition_stretches(rule: RuleCondition, found: Found) -> ConditionStretches
         stretches=[
             AnnotationStretch(one.start_ns, one.end_ns, one.is_open) for one in change.stretches
         ],
-        linked_channels=tuple(
-            LinkedChannel(source.channel_id, source.element_name) for source in condition.sources
+        linked_channels=(
+            *(LinkedChannel(version_id=str(key)) for key in condition.expression.nested),
+            *(LinkedChannel(one.channel_id, one.element_name) for one in condition.sources),
         ),
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
+from sift_server.catalog import CalculatedReference
 from sift_server.errors import InvalidArgumentError
-from sift_server.expressions import compile_condition
+from sift_server.expressions import Nested, compile_condition
+from sift_server.rules.nesting import Names
 from sift_server.rules.sources import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from sift_server.catalog import Channel, ChannelName
+    from sift_server.catalog import Channel, RuleCondition
     from sift_server.catalog.rule_content import ConditionExpression
-    from sift_server.expressions import Expression, Source
+    from sift_server.expressions import Expression, Named, Source
+    from sift_server.rules.nesting import Nesting
 
 
 class AssetSources:
@@ -48,61 +52,80 @@ class AssetSources:
         return None if owner is None else owner.elements.get(element)
 
 
-def compiled(
-    expression: str, references: Iterable[tuple[str, str]], sources: AssetSources
-) -> Expression:
+def compiled(written: Written, sources: AssetSources, nesting: Nesting | None) -> Expression:
     """Compile the expression of a condition against the channels of an asset.
 
-    Args:
-        expression: CEL.
-        references: What stands for which channel: `$1` and the like, and a fully qualified name.
-        sources: The channels.
+    `nesting` may be None if it names channels only.
 
     Raises:
         InvalidArgumentError: It does not fit the channels; says where, and which they are.
     """
-    found: dict[str, Source] = {}
-    for reference, name in references:
-        source = sources.find(name)
+    names = Names(nesting, sources, written.references, written.pins)
+    found: dict[str, Named] = {}
+    for reference, one in names.references.items():
+        source = names(reference)
         if source is None:
             raise InvalidArgumentError(
-                f"{reference} stands for the channel {name!r}, which the asset does not have;"
-                " create the ingestion config that has it first"
+                f"{reference} stands for the channel {one.identifier!r}, which the asset does not"
+                " have; create the ingestion config that has it first"
             )
         found[reference] = source
     try:
-        return compile_condition(expression, found, sources.find)
+        return compile_condition(written.expression, found, names)
     except InvalidArgumentError as error:
         if not found:
             raise
         raise InvalidArgumentError(f"{error} ({_told(found)})") from None
 
 
-def check(expression: ConditionExpression, sources: AssetSources) -> None:
-    """Check that the expression of a condition fits the channels of an asset.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The expression of a condition, and what it names.
 
-    Raises:
-        InvalidArgumentError: It does not; says where, and which they are.
+    Attributes:
+        expression: CEL.
+        references: What stands for which channel: `$1` and the like.
+        pins: Which version of a calculated channel a name stands for that is no channel.
     """
-    compiled(expression.expression, named(expression.references), sources)
+
+    expression: str
+    references: tuple[CalculatedReference, ...]
+    pins: Mapping[str, str]
+
+    @classmethod
+    def of(cls, expression: ConditionExpression) -> Self:
+        """As it was declared."""
+        references = [CalculatedReference(name, one.fqn) for name, one in expression.references]
+        return cls(
+            expression.expression,
+            (*references, *_versions(expression.versions)),
+            dict(expression.pins),
+        )
+
+    @classmethod
+    def of_rule(cls, rule: RuleCondition) -> Self:
+        """As it is stored."""
+        references = [CalculatedReference(name, fqn) for name, fqn in rule.references.items()]
+        return cls(rule.expression, (*references, *_versions(rule.versions.items())), rule.pins)
 
 
-def named(references: Iterable[tuple[str, ChannelName]]) -> list[tuple[str, str]]:
-    """References with the fully qualified names of their channels."""
-    return [(reference, channel.fqn) for reference, channel in references]
+def _versions(versions: Iterable[tuple[str, str]]) -> Iterable[CalculatedReference]:
+    return (CalculatedReference(name, version_id=version_id) for name, version_id in versions)
 
 
 _TOLD_MAX = 12
 """How many channels a message tells the types of."""
 
 
-def _told(found: dict[str, Source]) -> str:
+def _told(found: dict[str, Named]) -> str:
     told = [f"{reference} is {source.name}, {_kind(source)}" for reference, source in found.items()]
     more = ["..."] if len(told) > _TOLD_MAX else []
     return "; ".join(told[:_TOLD_MAX] + more)
 
 
-def _kind(source: Source) -> str:
+def _kind(source: Named) -> str:
+    if isinstance(source, Nested):
+        return "a calculated channel"
     if source.choices is not None:
         return "an enum"
     if source.type is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,15 +12,22 @@ from sift_server.lake.points import joined_points, kind_of, part_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sift_server.lake import ChannelView, Points
+    from sift_server.lake import Points
     from sift_wire.columns import DataType
 
 Piece = dict[str, "Points"]
 """Points of each channel, by its id."""
 
 
+class Windows(Protocol):
+    """What gives the points of a channel in windows of time, see `lake.ChannelView`."""
+
+    def read(self, run_id: str, start_ns: int, end_ns: int, /) -> Iterator[Points]:
+        """Read the points of a run between two times, the end excluded."""
+
+
 def stored_pieces(
-    views: Mapping[str, tuple[ChannelView, DataType]], run_id: str, start_ns: int, end_ns: int
+    views: Mapping[str, tuple[Windows, DataType]], run_id: str, start_ns: int, end_ns: int
 ) -> Iterator[Piece]:
     """Read what there is of channels in a run between two times, the end excluded.
 

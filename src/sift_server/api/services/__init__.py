@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sift_server.api.services import (
     assets,
     calculated_channels_v1,
+    calculated_channels_v2,
     channels_v2,
     channels_v3,
     data_v2,
@@ -28,7 +29,6 @@ from sift_server.api.services import (
 )
 from sift_server.api.services.annotation_logs import AnnotationLogService
 from sift_server.api.services.annotations import AnnotationService
-from sift_server.query import PointReader
 
 if TYPE_CHECKING:
     from sift_server.catalog import Catalog
@@ -54,8 +54,9 @@ def services(catalog: Catalog, store: PointStore, book: CatalogBook) -> list[obj
         users.UserService(catalog),
         units.UnitService(catalog),
         calculated_channels_v1.CalculatedChannelsService(catalog),
+        calculated_channels_v2.CalculatedChannelService(catalog, store),
         channels_v2.ChannelService(catalog),
         channels_v3.ChannelService(catalog),
-        data_v2.DataService(catalog, PointReader(store)),
+        data_v2.DataService(catalog, store),
         dlq_errors.DlqErrorsService(catalog),
     ]

@@ -190,15 +190,24 @@ def _from_channels(
         elif kind == "bit_field_element":
             element = message.bit_field_element
             channels.append(LinkedChannel(element.channel_id, element.bit_field_name))
+        elif kind == "calculated_channel":
+            version_id = message.calculated_channel.calculated_channel_version_id
+            channels.append(LinkedChannel(version_id=version_id))
         else:
             raise InvalidArgumentError(
-                f"the annotation is linked to {kind or 'nothing'}; link it to channels or elements"
-                " of bit fields"
+                "the annotation is linked to nothing; link it to channels, elements of bit fields"
+                " or calculated channels"
             )
     return tuple(dict.fromkeys(channels))
 
 
 def _to_channel(channel: LinkedChannel) -> annotations_pb2.AnnotationLinkedChannel:
+    if channel.version_id:
+        return annotations_pb2.AnnotationLinkedChannel(
+            calculated_channel=annotations_pb2.AnnotationLinkedCalculatedChannel(
+                calculated_channel_version_id=channel.version_id
+            )
+        )
     if channel.element:
         return annotations_pb2.AnnotationLinkedChannel(
             bit_field_element=annotations_pb2.AnnotationLinkedChannelsBitFieldElement(

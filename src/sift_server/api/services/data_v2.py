@@ -1,10 +1,9 @@
-"""`sift.data.v2.DataService`, raw values."""
+"""`sift.data.v2.DataService`, raw values of channels, and of calculated channels."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -15,18 +14,19 @@ import pyarrow.compute as pc
 
 from sift.data.v2 import data_pb2
 from sift_server.api.services.convert import INT_64_MAX, INT_64_MIN, clamped_timestamp
+from sift_server.api.services.data_queries import DataQueries
 from sift_server.errors import InvalidArgumentError, UnimplementedError
-from sift_server.query import AssetInfo, ChannelInfo, RunInfo, data_message
+from sift_server.query import AssetInfo, RunInfo, data_message
 from sift_wire.columns import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from google.protobuf.any_pb2 import Any as AnyMessage
     from numpy.typing import NDArray
 
-    from sift_server.catalog import Catalog, Channel
-    from sift_server.query import Page, PointReader
+    from sift_server.api.services.data_queries import DataQuery
+    from sift_server.catalog import Catalog
+    from sift_server.lake import PointStore
+    from sift_server.query import Page
 
 PAGE_SIZE_DEFAULT = 10_000
 """Points of a page, of all queries together, if the request does not say."""
@@ -54,13 +54,13 @@ class _Room:
 
 
 class DataService:
-    """Gives back points as they were sent."""
+    """Gives back points as they were sent, and what expressions make of them."""
 
     SERVICE_NAME = "sift.data.v2.DataService"
 
-    def __init__(self, catalog: Catalog, reader: PointReader) -> None:
+    def __init__(self, catalog: Catalog, store: PointStore) -> None:
         self._catalog = catalog
-        self._reader = reader
+        self._store = store
 
     def get_data(self, request: data_pb2.GetDataRequest) -> data_pb2.GetDataResponse:
         """Return a page of the points of all queries, one after the other.
@@ -70,8 +70,10 @@ class DataService:
 
         Raises:
             NotFoundError: A channel is unknown.
-            UnimplementedError: Other than raw values of channels is asked for.
-            InvalidArgumentError: The request contradicts itself, or its page token is of another.
+            UnimplementedError: Other than raw values is asked for.
+            InvalidArgumentError: The request contradicts itself, its page token is of another, or
+                an expression does not fit its channels.
+            ResourceExhaustedError: Too many runs are to be combined.
         """
         _check(request)
         start_ns, end_ns = _time_range(request)
@@ -79,21 +81,11 @@ class DataService:
         number, cursor = _read_token(request, question)
         room = _Room(min(request.page_size or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX), PAGE_BYTES_MAX)
         response = data_pb2.GetDataResponse()
+        queries = DataQueries(self._catalog, self._store, start_ns, end_ns)
         while number < len(request.queries) and room.is_left:
-            query = request.queries[number].channel
-            channel = self._catalog.channels.get(query.channel_id)
-            run_id = query.run_id if query.HasField("run_id") else None
-            read = functools.partial(
-                self._reader.read,
-                channel.channel_id,
-                channel.config.data_type,
-                start_ns,
-                end_ns,
-                run_id,
-                cursor,
-            )
-            page = _read_into(room, channel, read)
-            response.data.extend(self._messages(channel, page))
+            query = queries.of(request.queries[number], cursor)
+            page = _read_into(room, query)
+            response.data.extend(self._messages(query, page))
             cursor = page.next_cursor
             if cursor is not None:
                 break
@@ -102,14 +94,14 @@ class DataService:
             response.next_page_token = _token(question, number, cursor)
         return response
 
-    def _messages(self, channel: Channel, page: Page) -> list[AnyMessage]:
+    def _messages(self, query: DataQuery, page: Page) -> list[AnyMessage]:
         if not page.runs:
             return []
-        asset = self._catalog.assets.get(channel.asset_id)
+        asset = self._catalog.assets.get(query.asset_id)
         names = self._catalog.runs.names(points.run_id for points in page.runs)
         return [
             data_message(
-                _info(channel),
+                query.channel,
                 AssetInfo(asset.asset_id, asset.name),
                 RunInfo(points.run_id, names.get(points.run_id, "")) if points.run_id else None,
                 points,
@@ -131,12 +123,7 @@ def _check(request: data_pb2.GetDataRequest) -> None:
             " in several requests"
         )
     for number, query in enumerate(request.queries, 1):
-        kind = query.WhichOneof("query")
-        if kind == "calculated_channel":
-            raise UnimplementedError(
-                f"query {number} is of a calculated channel; this server gives raw values only"
-            )
-        if kind is None:
+        if query.WhichOneof("query") is None:
             raise InvalidArgumentError(f"query {number} names no channel")
 
 
@@ -154,25 +141,17 @@ def _time_range(request: data_pb2.GetDataRequest) -> tuple[int, int]:
     return start_ns, end_ns
 
 
-def _width(channel: Channel) -> int:
-    """How many values of the answer a point makes."""
-    if channel.config.data_type is not DataType.BIT_FIELD:
-        return 1
-    return max(1, len(channel.config.bit_field_elements))
-
-
-def _read_into(room: _Room, channel: Channel, read: Callable[[int], Page]) -> Page:
+def _read_into(room: _Room, query: DataQuery) -> Page:
     """Read as much as there is room for, at least one point, and take it off the room."""
-    width = _width(channel)
-    page = read(max(1, room.values // width))
+    page = query.read(max(1, room.values // query.width))
     lengths = np.array([], np.int64)
-    if channel.config.data_type in (DataType.STRING, DataType.BYTES) and page.runs:
+    if query.channel.data_type in (DataType.STRING, DataType.BYTES) and page.runs:
         lengths = _lengths(page)
         fitting = int(np.searchsorted(np.cumsum(lengths), room.bytes, side="right"))
         if fitting < len(lengths):
-            page = read(max(1, fitting))
+            page = query.read(max(1, fitting))
             lengths = _lengths(page)
-    room.values -= width * sum(len(points.timestamps_ns) for points in page.runs)
+    room.values -= query.width * sum(len(points.timestamps_ns) for points in page.runs)
     room.bytes -= int(lengths.sum())
     return page
 
@@ -180,20 +159,6 @@ def _read_into(room: _Room, channel: Channel, read: Callable[[int], Page]) -> Pa
 def _lengths(page: Page) -> NDArray[np.int64]:
     """Bytes of each string or byte value."""
     return np.concatenate([pc.binary_length(points.values).to_numpy() for points in page.runs])
-
-
-def _info(channel: Channel) -> ChannelInfo:
-    config = channel.config
-    return ChannelInfo(
-        channel_id=channel.channel_id,
-        name=config.fqn,
-        data_type=config.data_type,
-        unit=config.unit,
-        enum_types=tuple((one.name, one.key) for one in config.enum_types),
-        bit_field_elements=tuple(
-            (one.name, one.index, one.bit_count) for one in config.bit_field_elements
-        ),
-    )
 
 
 def _fingerprint(request: data_pb2.GetDataRequest) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from sift.common.type.v1.resource_identifier_pb2 import NamedResources, ResourceIdentifier
-    from sift_server.catalog import Catalog, RuleCondition, RuleContent
+    from sift_server.catalog import Catalog, RuleCondition, RuleContent, RuleDraft
     from sift_server.rules import AskedStretches, CatalogBook
 
     _Request = (
@@ -56,8 +56,7 @@ class RuleEvaluationService:
         time = self._time(request)
         if request.WhichOneof("mode") == "rule_configs":
             drafts = [from_update(config) for config in request.rule_configs.configs]
-            contents = [draft.content for draft in drafts]
-            self._check(contents)
+            contents = self._checked(drafts)
             rules = self._catalog.rules.conditions_of(contents)
         else:
             rules = self._rules(request)
@@ -70,14 +69,17 @@ class RuleEvaluationService:
             created_annotation_count=len(found), dry_run_annotations=found
         )
 
-    def _check(self, contents: Sequence[RuleContent]) -> None:
-        """Check that rules that are not stored fit the channels of their assets."""
-        for content, problems in zip(contents, self._registration.problems(contents), strict=True):
+    def _checked(self, drafts: Sequence[RuleDraft]) -> list[RuleContent]:
+        """What rules say that are not stored, once they fit the channels of their assets."""
+        contents = []
+        for draft, problems in self._registration.look_at(drafts):
             if problems:
                 raise InvalidArgumentError(
-                    f"the rule {content.name!r} does not fit the asset"
+                    f"the rule {draft.content.name!r} does not fit the asset"
                     f" {problems[0].asset_name!r}: {problems[0].message}"
                 )
+            contents.append(draft.content)
+        return contents
 
     def _time(self, request: _Request) -> AskedTime:
         match request.WhichOneof("time"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sift.annotations.v1 import annotations_pb2
+from sift.common.type.v1.calculated_channels_pb2 import CalculatedChannelDependency
 from sift.rules.v1 import rules_pb2
 from sift_server.api.services.convert import from_metadata, to_metadata, to_timestamp
 from sift_server.catalog import (
@@ -94,17 +95,30 @@ def _from_expression(
     if kind == "calculated_channel":
         calculated = message.calculated_channel
         channels = calculated.channel_references
-        if (
-            calculated.function_dependencies
-            or calculated.calculated_channel_dependencies
-            or any(one.calculated_channel_version_id for one in channels.values())
-        ):
+        if calculated.function_dependencies:
             raise InvalidArgumentError(
-                f"the rule {rule_name!r} names calculated channels or functions of users, which"
-                " this server can't evaluate in rules; write their expressions out"
+                f"the rule {rule_name!r} uses functions of users, which this server does not have;"
+                " write what they compute"
             )
-        references = ((name, _from_channel(channels[name])) for name in sorted(channels))
-        return Calculated(calculated.expression, tuple(references))
+        versions = {
+            name: one.calculated_channel_version_id
+            for name, one in sorted(channels.items())
+            if one.calculated_channel_version_id
+        }
+        return Calculated(
+            calculated.expression,
+            tuple(
+                (name, _from_channel(channels[name]))
+                for name in sorted(channels)
+                if name not in versions or channels[name].name
+            ),
+            tuple(versions.items()),
+            asked_version_ids=tuple(
+                one.calculated_channel_version_id
+                for one in calculated.calculated_channel_dependencies
+                if one.calculated_channel_version_id not in versions.values()
+            ),
+        )
     if kind == "single_channel_comparison":
         return _from_comparison(rule_name, message.single_channel_comparison)
     raise InvalidArgumentError(f"the rule {rule_name!r} has a condition without an expression")
@@ -229,8 +243,14 @@ def _to_expression(expression: ConditionExpression) -> rules_pb2.RuleConditionEx
     if isinstance(expression, Calculated):
         return rules_pb2.RuleConditionExpression(
             calculated_channel=rules_pb2.CalculatedChannelConfig(
-                channel_references=to_references(expression.references),
+                channel_references=to_references(expression.references, expression.versions),
                 expression=expression.expression,
+                calculated_channel_dependencies=[
+                    CalculatedChannelDependency(calculated_channel_version_id=version_id)
+                    for version_id in dict.fromkeys(
+                        one for _, one in (*expression.versions, *expression.pins)
+                    )
+                ],
             )
         )
     comparison = rules_pb2.SingleChannelComparisonExpression(
@@ -248,10 +268,14 @@ def _to_expression(expression: ConditionExpression) -> rules_pb2.RuleConditionEx
 
 
 def to_references(
-    references: Iterable[tuple[str, ChannelName]],
+    references: Iterable[tuple[str, ChannelName]], versions: Iterable[tuple[str, str]] = ()
 ) -> dict[str, rules_pb2.ChannelReference]:
-    """Write what references stand for."""
-    return {name: _to_channel(channel) for name, channel in references}
+    """Write what references stand for: channels, and versions of calculated channels."""
+    written = {name: _to_channel(channel) for name, channel in references}
+    for name, version_id in versions:
+        one = written.setdefault(name, rules_pb2.ChannelReference())
+        one.calculated_channel_version_id = version_id
+    return written
 
 
 def _to_channel(channel: ChannelName) -> rules_pb2.ChannelReference:

@@ -52,8 +52,9 @@ class RuleService:
         self, request: rules_pb2.BatchUpdateRulesRequest
     ) -> rules_pb2.BatchUpdateRulesResponse:
         """Create and update rules: all of them, or none; or only see what would be."""
-        drafts = [from_update(one) for one in request.rules]
-        problems = self._registration.problems([draft.content for draft in drafts])
+        looked_at = self._registration.look_at(from_update(one) for one in request.rules)
+        drafts = [draft for draft, _ in looked_at]
+        problems = [of_draft for _, of_draft in looked_at]
         is_refused = any(problems) and not request.override_expression_validation
         put = self._registration.put(drafts, dry_run=request.validate_only or is_refused)
         response = rules_pb2.BatchUpdateRulesResponse(
