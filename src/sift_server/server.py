@@ -27,7 +27,7 @@ from sift_server.ingest import (
 )
 from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
-from sift_server.rules import CatalogBook, LiveRules
+from sift_server.rules import CatalogBook, LiveRules, RuleEvaluation, RunReports
 from sift_wire import decode
 
 if TYPE_CHECKING:
@@ -163,12 +163,11 @@ class Server:
         upkeep.start()
         keep.callback(upkeep.stop)
 
-        callers: Keys = OpenDoor()
-        if self._settings.needs_key:
-            callers = KeyRing(self.api_key)
-            watch = KeyWatch(callers, catalog.api_keys)
-            watch.start()
-            keep.callback(watch.stop)
+        reports = RunReports(catalog, RuleEvaluation(catalog, book))
+        reports.start()
+        keep.callback(reports.stop)
+
+        callers = self._callers(catalog)
         call_threads = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="sift-call")
         keep.callback(call_threads.shutdown)
         ingest_threads = ThreadPoolExecutor(INGEST_THREADS, thread_name_prefix="sift-ingest")
@@ -176,7 +175,7 @@ class Server:
         keep.callback(ingestor.stop)
         streams = IngestStream(ingestor, ingest_threads)
         app = build_app(
-            services(catalog, store, book),
+            services(catalog, store, reports),
             call_threads,
             callers,
             streams,
@@ -192,8 +191,20 @@ class Server:
         )
         self._http.start()
         keep.callback(self._stop_http)
+        # First of all, so that calls which wait for reports are answered.
+        keep.callback(reports.ask_to_stop)
         self._ready = True
         folder.tell_uri(self._uri())
+
+    def _callers(self, catalog: Catalog) -> Keys:
+        """Who may call; kept up to date until the server stops."""
+        if not self._settings.needs_key:
+            return OpenDoor()
+        callers = KeyRing(self.api_key)
+        watch = KeyWatch(callers, catalog.api_keys)
+        watch.start()
+        self._open.callback(watch.stop)
+        return callers
 
     def stop(self, stop_ms_max: int = STOP_MS_MAX) -> None:
         """Stop taking calls, finish what was taken, flush it into the table, and close.

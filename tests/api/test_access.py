@@ -21,6 +21,7 @@ from sift_server.api.services import services
 from sift_server.catalog import ApiKey, Catalog, Scope
 from sift_server.catalog.api_keys import digest_of
 from sift_server.errors import UnauthenticatedError
+from sift_server.rules import CatalogBook, RuleEvaluation, RunReports
 from support.serving import plain_channel
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def call(address: str, method: str, path: str, key: str | None, **headers: str) 
 def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
     """Reading needs read, making and changing needs write; a method that is new shows up here."""
     with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
-        registry = Registry(services(catalog, None, None), None)
+        evaluation = RuleEvaluation(catalog, CatalogBook(catalog, None))
+        registry = Registry(services(catalog, None, RunReports(catalog, evaluation)), None)
     needed = {
         method.path.removeprefix("/sift."): scope_of(method.descriptor)
         for method in registry.methods
@@ -103,6 +105,14 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfigFlows",
         "ingestion_configs.v2.IngestionConfigService/CreateIngestionConfig",
         "ingestion_configs.v2.IngestionConfigService/CreateIngestionConfigFlows",
+        "jobs.v1.JobService/CancelJob",
+        "jobs.v1.JobService/RetryJob",
+        "report_templates.v1.ReportTemplateService/CreateReportTemplate",
+        "report_templates.v1.ReportTemplateService/UpdateReportTemplate",
+        "reports.v1.ReportService/CancelReport",
+        "reports.v1.ReportService/CreateReport",
+        "reports.v1.ReportService/RerunReport",
+        "reports.v1.ReportService/UpdateReport",
         "rule_evaluation.v1.RuleEvaluationService/EvaluateRules",
         "rules.v1.RuleService/ArchiveRule",
         "rules.v1.RuleService/BatchArchiveRules",
@@ -112,6 +122,7 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
         "rules.v1.RuleService/BatchUpdateRules",
         "rules.v1.RuleService/CreateRule",
         "rules.v1.RuleService/DeleteRule",
+        "rules.v1.RuleService/EvaluateRules",
         "rules.v1.RuleService/UnarchiveRule",
         "rules.v1.RuleService/UndeleteRule",
         "rules.v1.RuleService/UpdateHumanFriendlyRules",
@@ -125,7 +136,9 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
     }
     for path in needed.keys() - writes:
         assert re.search(
-            r"/(BatchGet|Get|List|View|Validate|Ping|Resolve|BatchResolve|[A-Za-z]+Preview$)", path
+            r"/(BatchGet|Get|List|Search|View|Validate|Ping|Resolve|BatchResolve"
+            r"|[A-Za-z]+Preview$)",
+            path,
         ), path
         assert needed[path] is Scope.READ
 

@@ -26,9 +26,13 @@ from sift_server.catalog import (
     RunDraft,
     tables,
 )
+from sift_server.catalog.annotations import ANNOTATION_FIELDS
 from sift_server.catalog.assets import ASSET_FIELDS
 from sift_server.catalog.database import Database
 from sift_server.catalog.filters import where
+from sift_server.catalog.jobs import JOB_FIELDS
+from sift_server.catalog.report_templates import TEMPLATE_FIELDS
+from sift_server.catalog.reports import REPORT_FIELDS, SUMMARY_FIELDS
 from sift_server.catalog.runs import RUN_FIELDS
 from sift_server.catalog.tables import SCHEMA_VERSION
 from sift_server.errors import AlreadyExistsError, DiskFullError, ResourceExhaustedError
@@ -228,6 +232,11 @@ FILTERS = (
         && duration > duration('5s') && size(name) > 3 && stop_time.getFullYear() == 2026""",
     ),
     (ASSET_FIELDS, "name_lower == 'a' && archived_date == null"),
+    (ANNOTATION_FIELDS, "report_id == 'a' && state == 'ANNOTATION_STATE_OPEN' && !pending"),
+    (REPORT_FIELDS, "report_type == 'a' && tag_name == 'b' && run_id in ['c'] || is_archived"),
+    (SUMMARY_FIELDS, "status == 'REPORT_RULE_STATUS_ERROR' && display_order > 5"),
+    (TEMPLATE_FIELDS, "tag_id == 'a' || rule_id == 'b' && client_key == null"),
+    (JOB_FIELDS, "job_status != 'JOB_STATUS_FAILED' && started_date > now() - duration('1h')"),
     (CHANNEL_FIELDS, "active && name in ['a', 'b'] || is_archived == true"),
 )
 

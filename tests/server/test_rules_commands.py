@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
+from sift.rules.v1 import rules_pb2
+from sift.rules.v1.rules_pb2_grpc import RuleServiceStub
 from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion.channel import double_value
 from sift_py.ingestion.config.telemetry import TelemetryConfig
@@ -269,6 +271,29 @@ def test_evaluating_twice_changes_nothing(rover: Rover):
         done = run(rover, "rules", "evaluate", "--run", "first drive")
         assert done.exit_code == 0, done.stderr
         assert done.stdout.splitlines()[-1] == "0 of 1 annotations are new."
+
+
+def test_a_rule_that_can_not_be_evaluated_is_named(rover: Rover):
+    """On stderr, with the reason; what the others found is there."""
+    broken = rules_pb2.UpdateRuleRequest(name="broken", is_external=True)
+    expression = broken.conditions.add().expression.calculated_channel
+    expression.expression = "$1 > 80"
+    expression.channel_references["$1"].name = "height"
+    with use_sift_channel(rover.channel_config) as channel:
+        stub = RuleServiceStub(channel)
+        known = stub.ListRules(rules_pb2.ListRulesRequest(filter="name == 'overheating'")).rules
+        action = known[0].conditions[0].actions[0]
+        broken.conditions[0].actions.add(configuration=action.configuration)
+        broken.asset_configuration.CopyFrom(known[0].asset_configuration)
+        request = rules_pb2.BatchUpdateRulesRequest(
+            rules=[broken], override_expression_validation=True
+        )
+        (made,) = stub.BatchUpdateRules(request).created_rule_identifiers
+        done = run(rover, "rules", "evaluate", "--run", "first drive")
+        stub.DeleteRule(rules_pb2.DeleteRuleRequest(rule_id=made.rule_id))
+    assert done.exit_code == 0
+    assert "the rule broken failed: $1 stands for the channel 'height'" in done.stderr
+    assert done.stdout.splitlines()[-1] == "0 of 1 annotations are new."
 
 
 def test_a_dry_run_stores_nothing(rover: Rover):

@@ -15,6 +15,7 @@ from sift.users.v2 import users_pb2
 from sift_server.api.services import rules, tags, users
 from sift_server.catalog import Attributes, RunDraft
 from sift_server.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from sift_server.rules import CatalogBook, RuleEvaluation, RunReports
 from support.catalogs import flow_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def asset_id(catalog) -> str:
 @pytest.fixture
 def service(catalog) -> RuleService:
     """The service."""
-    return rules.RuleService(catalog)
+    evaluation = RuleEvaluation(catalog, CatalogBook(catalog, None))
+    return rules.RuleService(catalog, RunReports(catalog, evaluation))
 
 
 def expression_of(text: str, **channels: str) -> rules_pb2.RuleConditionExpression:
@@ -570,3 +572,62 @@ def test_the_owner_is_a_user(catalog):
     assert list(service.list_active_users(by_name).users) == [owner]
     with pytest.raises(NotFoundError, match="'nobody'"):
         service.get_user(users_pb2.GetUserRequest(user_id="nobody"))
+
+
+def searched(service: RuleService, **wanted) -> tuple[int, list[str]]:
+    """How many there are, and the names of those that came."""
+    answer = service.search_rules(rules_pb2.SearchRulesRequest(**wanted))
+    return answer.count, [rule.name for rule in answer.rules]
+
+
+def test_rules_are_searched_by_their_names(catalog, service, asset_id):
+    """As clients did before there were lists with filters; the newest first."""
+    tag_id = catalog.tags.create("red").tag_id
+    by_tag = rules_pb2.RuleAssetConfiguration(tag_ids=[tag_id])
+    fast = create(service, update_of(asset_id, "fast"))
+    create(service, update_of(asset_id, "Fast.er"))
+    slow = create(service, update_of(asset_id, "slow", asset_configuration=by_tag))
+    assert searched(service) == (3, ["slow", "Fast.er", "fast"])
+    assert searched(service, name_matches="fast") == (2, ["Fast.er", "fast"])
+    assert searched(service, name_matches="fast", case_sensitive=True) == (1, ["fast"])
+    assert searched(service, name_matches="t.e") == (1, ["Fast.er"])
+    assert searched(service, name_matches="^.l|r$", regexp=True) == (2, ["slow", "Fast.er"])
+    ascending = rules_pb2.SEARCH_ORDER_ASC
+    assert searched(service, order=ascending) == (3, ["fast", "Fast.er", "slow"])
+    assert searched(service, order=ascending, order_by="name", limit=1, offset=1) == (3, ["fast"])
+    assert searched(service, rule_ids=[fast.rule_id, "x"]) == (1, ["fast"])
+    assert searched(service, asset_ids=[asset_id]) == (2, ["Fast.er", "fast"])
+    for tags_ in ({"ids": {"ids": [tag_id]}}, {"names": {"names": ["red"]}}):
+        assert searched(service, asset_tags=tags_) == (1, ["slow"])
+    service.delete_rule(rules_pb2.DeleteRuleRequest(rule_id=slow.rule_id))
+    assert searched(service, name_matches="slow") == (0, [])
+    assert searched(service, name_matches="slow", include_deleted=True) == (1, ["slow"])
+
+
+def test_a_search_that_is_none_is_refused(service):
+    """It says what is wrong."""
+    for wanted, message in (
+        ({"name_matches": "(", "regexp": True}, r"can't be searched for: missing"),
+        ({"name_matches": "a" * 1_001}, r"has 1,001 characters; the limit is 1,000"),
+        ({"order_by": "size"}, r"names 'size'; found rules are ordered by name, created_date"),
+        ({"rule_ids": ["x"] * 10_001}, r"10,001 ids and names; the limit is 10,000"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=message):
+            searched(service, **wanted)
+
+
+def test_an_evaluation_of_nothing_is_refused(service, asset_id):
+    """In the older form: rules and a time are needed."""
+    rule = create(service, update_of(asset_id))
+    for request, message in (
+        ({"run_id": "x"}, "name the rules"),
+        ({"rule_ids": [rule.rule_id]}, "say what to evaluate the rules on"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=message):
+            service.evaluate_rules(rules_pb2.EvaluateRulesRequest(**request))
+    for request in (
+        {"rule_ids": ["x"], "run_id": "y"},
+        {"rule_ids": [rule.rule_id], "run_id": "y"},
+    ):
+        with pytest.raises(NotFoundError):
+            service.evaluate_rules(rules_pb2.EvaluateRulesRequest(**request))

@@ -8,6 +8,7 @@ import pytest
 from google.protobuf import descriptor_pool
 
 from sift_server.api.services import services
+from sift_server.rules import CatalogBook, RuleEvaluation, RunReports
 
 SERVICES = {
     "sift.ping.v1.PingService",
@@ -15,6 +16,9 @@ SERVICES = {
     "sift.ingestion_configs.v2.IngestionConfigService",
     "sift.assets.v1.AssetService",
     "sift.runs.v2.RunService",
+    "sift.jobs.v1.JobService",
+    "sift.report_templates.v1.ReportTemplateService",
+    "sift.reports.v1.ReportService",
     "sift.rule_evaluation.v1.RuleEvaluationService",
     "sift.rules.v1.RuleService",
     "sift.calculated_channels.v1.CalculatedChannelsService",
@@ -34,7 +38,8 @@ SERVICES = {
 @pytest.fixture
 def listed(catalog) -> list[object]:
     """All services; none of them reads while it is made."""
-    return services(catalog, None, None)
+    evaluation = RuleEvaluation(catalog, CatalogBook(catalog, None))
+    return services(catalog, None, RunReports(catalog, evaluation))
 
 
 def test_every_service_is_listed_once(listed):

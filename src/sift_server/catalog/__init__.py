@@ -47,8 +47,20 @@ from sift_server.catalog.error_room import ErrorQueueLimits, ErrorQueueTotals
 from sift_server.catalog.flows import ConfiguredFlow, FlowConfig
 from sift_server.catalog.ids import IdSource
 from sift_server.catalog.ingestion_configs import IngestionConfig, IngestionConfigs
+from sift_server.catalog.jobs import Job, Jobs, JobStatus
 from sift_server.catalog.json_rules import RULES_PER_ASSET_MAX, JsonRule
 from sift_server.catalog.paging import ListRequest, Page
+from sift_server.catalog.report_counts import AnnotationCounts
+from sift_server.catalog.report_rows import (
+    Report,
+    ReportDraft,
+    ReportRule,
+    RuleStatus,
+    RuleSummary,
+)
+from sift_server.catalog.report_template_rows import ReportTemplate, ReportTemplateDraft
+from sift_server.catalog.report_templates import ReportTemplates
+from sift_server.catalog.reports import Reports
 from sift_server.catalog.rule_backlog import RuleBacklog, Waiting
 from sift_server.catalog.rule_conditions import AnnotationAction, RuleCondition
 from sift_server.catalog.rule_content import (
@@ -64,6 +76,7 @@ from sift_server.catalog.rule_content import (
 )
 from sift_server.catalog.rule_ids import AskedIds
 from sift_server.catalog.rule_rows import Rule, RuleVersion
+from sift_server.catalog.rule_search import RuleSearch
 from sift_server.catalog.rules import PutRules, RuleDraft, Rules, RulesUpdate
 from sift_server.catalog.runs import Run, RunDraft, Runs
 from sift_server.catalog.stretches import Stretch
@@ -83,6 +96,7 @@ __all__ = [
     "ActionKind",
     "Annotation",
     "AnnotationAction",
+    "AnnotationCounts",
     "AnnotationDraft",
     "AnnotationLog",
     "AnnotationState",
@@ -124,6 +138,9 @@ __all__ = [
     "IngestionConfig",
     "IngestionConfigs",
     "InlineExpression",
+    "Job",
+    "JobStatus",
+    "Jobs",
     "JsonRule",
     "LinkedChannel",
     "ListRequest",
@@ -134,10 +151,20 @@ __all__ = [
     "PutRules",
     "RejectedEntry",
     "Replaced",
+    "Report",
+    "ReportDraft",
+    "ReportRule",
+    "ReportTemplate",
+    "ReportTemplateDraft",
+    "ReportTemplates",
+    "Reports",
     "Rule",
     "RuleCondition",
     "RuleContent",
     "RuleDraft",
+    "RuleSearch",
+    "RuleStatus",
+    "RuleSummary",
     "RuleVersion",
     "Rules",
     "RulesUpdate",
@@ -175,6 +202,9 @@ class Catalog:
         rules: The rules, and their JSON form.
         calculated_channels: The calculated channels.
         annotations: The annotations that rules and people made.
+        reports: The reports.
+        report_templates: The report templates.
+        jobs: The jobs, which make reports.
         tags: The tags.
         users: The users.
         units: The units of channels.
@@ -202,6 +232,9 @@ class Catalog:
         self.calculated_channels = CalculatedChannels(context)
         self.rule_backlog = RuleBacklog(context)
         self.annotations = Annotations(context)
+        self.reports = Reports(context)
+        self.report_templates = ReportTemplates(context)
+        self.jobs = Jobs(context)
         self.tags = Tags(context)
         self.users = Users(context)
         self.units = Units(context)

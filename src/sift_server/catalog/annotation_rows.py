@@ -93,6 +93,7 @@ class Annotation:
     Attributes:
         condition_id: The condition that made it, or empty.
         rule_id: The rule of that condition, or empty.
+        report_rule_version_id: The rule of the report that it was made for, or empty.
         is_pending: Whether the condition is still true, so that the end is not known yet. Once its
             run has stopped, the end is where it was true last.
     """
@@ -101,6 +102,7 @@ class Annotation:
     draft: AnnotationDraft
     condition_id: str
     rule_id: str
+    report_rule_version_id: str
     is_pending: bool
     created_by_user_id: str
     modified_by_user_id: str
@@ -187,6 +189,7 @@ def _annotation(
         draft,
         row.condition_id or "",
         row.rule_id or "",
+        row.report_rule_version_id or "",
         is_pending,
         row.created_by_user_id,
         row.modified_by_user_id,
@@ -235,6 +238,7 @@ def remove(connection: Connection, annotation_ids: Sequence[str]) -> None:
         tables.annotation_metadata.c.owner_id,
         tables.annotation_assets.c.annotation_id,
         tables.annotation_logs.c.annotation_id,
+        tables.report_annotations.c.annotation_id,
         _columns.annotation_id,
     )
     for ids in chunks(annotation_ids):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, case, insert, not_, select, update
+from sqlalchemy import and_, insert, not_, select, update
 
 from sift_server.catalog import (
     annotation_logs,
@@ -21,7 +21,15 @@ from sift_server.catalog import (
 )
 from sift_server.catalog.annotation_logs import AnnotationLog, LogDraft, LogKind
 from sift_server.catalog.annotation_rows import Annotation, AnnotationDraft, AnnotationState
-from sift_server.catalog.fields import Field, Filterable, Kind, MetadataField, has_row, tags_field
+from sift_server.catalog.fields import (
+    Field,
+    Filterable,
+    Kind,
+    MetadataField,
+    has_row,
+    named_numbers,
+    tags_field,
+)
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.catalog.rule_content import AnnotationType
 from sift_server.catalog.rule_writing import check_known
@@ -30,7 +38,7 @@ from sift_server.errors import InvalidArgumentError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
     from sift_server.catalog.condition_annotations import ConditionStretches, Replaced
     from sift_server.catalog.condition_troubles import ConditionTrouble, TroublePlace
@@ -40,15 +48,6 @@ if TYPE_CHECKING:
 
 _columns = tables.annotations_table.c
 _assets = tables.annotation_assets.c
-
-
-def _called(column: ColumnElement[int], prefix: str, names: Sequence[str]) -> ColumnElement[str]:
-    """Numbers by the names that the protocol has for them, the first of which is 1."""
-    return case(
-        {number: f"{prefix}_{name}" for number, name in enumerate(names, 1)},
-        value=column,
-        else_=f"{prefix}_UNSPECIFIED",
-    )
 
 
 def _of_asset(condition: Condition) -> Condition:
@@ -61,9 +60,16 @@ def _of_asset(condition: Condition) -> Condition:
     )
 
 
-_NO_REPORTS = (
-    "this server does not say which annotations a report has; filter by rule_id and run_id"
-)
+def _of_report(condition: Condition) -> Condition:
+    found, rules = tables.report_annotations.c, tables.report_rules.c
+    return has_row(
+        and_(
+            found.annotation_id == _columns.annotation_id,
+            found.report_rule_version_id == rules.report_rule_version_id,
+            condition,
+        )
+    )
+
 
 ANNOTATION_FIELDS = Filterable(
     "annotations",
@@ -82,11 +88,14 @@ ANNOTATION_FIELDS = Filterable(
         ),
         "run_id": Field(Kind.TEXT, _columns.run_id, is_nullable=True),
         "state": Field(
-            Kind.TEXT, _called(_columns.state, "ANNOTATION_STATE", ("OPEN", "FLAGGED", "RESOLVED"))
+            Kind.TEXT,
+            named_numbers(
+                _columns.state, "ANNOTATION_STATE", [one.name for one in AnnotationState]
+            ),
         ),
         "annotation_type": Field(
             Kind.TEXT,
-            _called(_columns.annotation_type, "ANNOTATION_TYPE", ("DATA_REVIEW", "PHASE")),
+            named_numbers(_columns.annotation_type, "ANNOTATION_TYPE", ("DATA_REVIEW", "PHASE")),
         ),
         "assignee": Field(Kind.TEXT, _columns.assigned_to_user_id),
         "organization_id": Field(Kind.TEXT, _columns.organization_id),
@@ -104,9 +113,10 @@ ANNOTATION_FIELDS = Filterable(
         ),
         "asset_name": Field(Kind.TEXT, tables.assets.c.name, within=_of_asset),
         "tag_name": tags_field(tables.annotation_tags, _columns.annotation_id),
+        "report_id": Field(Kind.TEXT, tables.report_rules.c.report_id, within=_of_report),
         "metadata": MetadataField(tables.annotation_metadata, _columns.annotation_id),
     },
-    missing=dict.fromkeys(("report_id", "campaign_reports"), _NO_REPORTS),
+    missing={"campaign_reports": "this server has no campaigns; filter by report_id"},
 )
 _listing = Listing(ANNOTATION_FIELDS, "created_date desc", (_columns.sequence,))
 

@@ -51,6 +51,8 @@ class ConditionStretches:
         stretches: In order, none overlapping another, none outside of the window.
         linked_channels: The channels of the condition, for annotations that are new.
         more_tags: Names of tags that annotations which are new get, beside those of the rule.
+        report_rule_version_id: The rule of a report that they are found for, or empty; it has no
+            annotation of the condition yet.
     """
 
     condition: RuleCondition
@@ -61,6 +63,7 @@ class ConditionStretches:
     stretches: Sequence[Stretch]
     linked_channels: tuple[LinkedChannel, ...] = ()
     more_tags: tuple[str, ...] = ()
+    report_rule_version_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,7 @@ class _Work:
         self._changed: list[dict[str, Any]] = []
         self._withdrawn: list[dict[str, Any]] = []
         self._removed: list[str] = []
+        self._reported: list[dict[str, Any]] = []
 
     def add(self, item: ConditionStretches, rows: Sequence[Row[Any]]) -> None:
         """See what becomes of a window."""
@@ -217,8 +221,18 @@ class _Work:
                 self._created.append((item, stretch))
             else:
                 self._take_over(by_id.pop(annotation_id), stretch)
+                self._report(item, annotation_id)
         for row in by_id.values():
             self._drop(row)
+
+    def _report(self, item: ConditionStretches, annotation_id: str) -> None:
+        if item.report_rule_version_id:
+            self._reported.append(
+                {
+                    "report_rule_version_id": item.report_rule_version_id,
+                    "annotation_id": annotation_id,
+                }
+            )
 
     def _take_over(self, row: Row[Any], stretch: Stretch) -> None:
         is_back = row.is_withdrawn
@@ -261,6 +275,8 @@ class _Work:
         annotation_rows.remove(connection, self._removed)
         if self._created:
             self._create(connection, context)
+        if self._reported:
+            connection.execute(insert(tables.report_annotations), self._reported)
         removed_count = len(self._removed) + len(self._withdrawn)
         return Replaced(len(self._created), len(self._changed), removed_count)
 
@@ -273,6 +289,7 @@ class _Work:
             if made is None:
                 made = made_of[_key(item)] = self._made(item, owner_id)
             annotation_id = context.new_id()
+            self._report(item, annotation_id)
             rows.append(
                 {
                     **made,
@@ -331,6 +348,7 @@ class _Work:
             "condition_version_id": condition.condition_version_id,
             "rule_id": condition.rule_id,
             "condition_asset_id": item.asset_id,
+            "report_rule_version_id": item.report_rule_version_id or None,
             "is_touched": False,
             "is_withdrawn": False,
             "created_by_user_id": owner_id,

@@ -6,12 +6,12 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Table, exists, literal
+from sqlalchemy import ColumnElement, Table, case, exists, literal
 
 from sift_server.catalog import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Condition = ColumnElement[bool]
 
@@ -96,6 +96,17 @@ ALWAYS_ZERO = Field(Kind.NUMBER, literal(0))
 def has_row(*conditions: Condition) -> Condition:
     """Return the condition that a table has a row for which all these are true."""
     return exists().where(*conditions)
+
+
+def named_numbers(
+    column: ColumnElement[int], prefix: str, names: Sequence[str]
+) -> ColumnElement[str]:
+    """Return numbers by the names that the protocol has for them, the first of which is 1."""
+    return case(
+        {number: f"{prefix}_{name}" for number, name in enumerate(names, 1)},
+        value=column,
+        else_=f"{prefix}_UNSPECIFIED",
+    )
 
 
 def tags_field(table: Table, owner_id: ColumnElement[str]) -> Field:

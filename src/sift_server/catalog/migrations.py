@@ -27,6 +27,7 @@ from sqlalchemy.schema import CreateColumn
 
 from sift_server.catalog.migration_4 import make_rules
 from sift_server.catalog.migration_5 import make_calculated_channels
+from sift_server.catalog.migration_6 import make_reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,6 +111,7 @@ STEPS: tuple[Step, ...] = (
     _keep_api_keys,
     make_rules,
     make_calculated_channels,
+    make_reports,
 )
 """The first leads from version 1 to 2, and so on."""
 

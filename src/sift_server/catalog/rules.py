@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from sift_server.catalog import json_rule_lists, rule_rows, rule_writing, tables, users
+from sift_server.catalog import json_rule_lists, rule_rows, rule_search, rule_writing, tables, users
 from sift_server.catalog.chunks import chunks
 from sift_server.catalog.fields import Field, Filterable, Kind, MetadataField, has_row
 from sift_server.catalog.paging import Listing, ListRequest, Page
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sift_server.catalog.rule_content import RuleContent
     from sift_server.catalog.rule_ids import AskedIds
     from sift_server.catalog.rule_rows import Rule, RuleVersion
+    from sift_server.catalog.rule_search import FoundRules, RuleSearch
 
 NO_RULES = "[]"
 """The text of an asset that was never given rules in JSON."""
@@ -268,6 +269,16 @@ class Rules:
         with self._context.database.read() as connection:
             page = _listing.page(connection, query, request, self._context.now_ns())
         return Page([rule_rows.rule_of(row) for row in page.items], page.next_token)
+
+    def search(self, wanted: RuleSearch) -> FoundRules:
+        """Return rules by their names, and the like; the newest first, if not asked otherwise.
+
+        Raises:
+            InvalidArgumentError: The pattern can't be searched for, the order is none, or too much
+                is asked for.
+        """
+        with self._context.database.read() as connection:
+            return rule_search.search(connection, wanted)
 
     def create(self, draft: RuleDraft) -> Rule:
         """Create a rule.

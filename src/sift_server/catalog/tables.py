@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Version of the tables below. Raised with every change to them; `migrations` has the way there."""
 
 metadata = MetaData()
@@ -417,6 +417,116 @@ annotation_logs = Table(
     Column("created_by_user_id", Text, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Index("annotation_logs_by_annotation", "annotation_id", "created_ns", "sequence"),
+)
+
+report_templates = Table(
+    "report_templates",
+    metadata,
+    _sequence(),
+    Column("report_template_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("client_key", Text, unique=True),
+    Column("organization_id", Text, nullable=False),
+    Column("created_by_user_id", Text, nullable=False),
+    Column("modified_by_user_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("archived_ns", BigInteger),
+    Index("report_templates_by_creation", "created_ns", "sequence"),
+)
+report_template_tags = _tags_of("report_template")
+report_template_metadata = _metadata_of("report_template")
+
+report_template_rules = Table(
+    "report_template_rules",
+    metadata,
+    Column("report_template_id", ForeignKey("report_templates.report_template_id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("rule_id", ForeignKey("rules.rule_id"), nullable=False),
+    PrimaryKeyConstraint("report_template_id", "rule_id"),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    _sequence(),
+    Column("report_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    # These are only names: a report says what was found, also when they are lost.
+    Column("run_id", Text, nullable=False),
+    Column("report_template_id", Text),
+    Column("rerun_from_report_id", Text),
+    # The part of the run that it is about; NULL for no limit.
+    Column("start_ns", BigInteger),
+    Column("end_ns", BigInteger),
+    # Tags that its annotations get beside those of their rules.
+    Column("annotation_tags_json", Text, nullable=False),
+    Column("created_by_user_id", Text, nullable=False),
+    Column("modified_by_user_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("archived_ns", BigInteger),
+    Index("reports_by_creation", "created_ns", "sequence"),
+    Index("reports_by_run", "run_id"),
+)
+report_tags = _tags_of("report")
+report_metadata = _metadata_of("report")
+
+# A version of a rule on an asset, in a report.
+report_rules = Table(
+    "report_rules",
+    metadata,
+    _sequence(),
+    Column("report_rule_version_id", Text, nullable=False, unique=True),
+    Column("report_id", ForeignKey("reports.report_id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("rule_version_id", Text, nullable=False),
+    # Empty for a rule that is about no asset.
+    Column("asset_id", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    # Why it could not be evaluated.
+    Column("error_message", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    UniqueConstraint("report_id", "position"),
+)
+
+# What evaluating them found, also what was there before.
+report_annotations = Table(
+    "report_annotations",
+    metadata,
+    Column(
+        "report_rule_version_id", ForeignKey("report_rules.report_rule_version_id"), nullable=False
+    ),
+    Column("annotation_id", ForeignKey("annotations.annotation_id"), nullable=False),
+    PrimaryKeyConstraint("report_rule_version_id", "annotation_id"),
+    Index("report_annotations_by_annotation", "annotation_id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _sequence(),
+    Column("job_id", Text, nullable=False, unique=True),
+    Column("job_type", Integer, nullable=False),
+    Column("status", Integer, nullable=False),
+    # The report that it makes.
+    Column("report_id", ForeignKey("reports.report_id"), unique=True),
+    # How often it was begun since it was asked for.
+    Column("starts", Integer, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("created_by_user_id", Text, nullable=False),
+    Column("modified_by_user_id", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("started_ns", BigInteger),
+    Column("completed_ns", BigInteger),
+    Index("jobs_by_creation", "created_ns", "sequence"),
+    Index("jobs_by_status", "status", "sequence"),
 )
 
 error_queue = Table(

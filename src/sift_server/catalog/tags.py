@@ -41,6 +41,8 @@ class TagUse(enum.Enum):
     ASSET = tables.asset_tags
     RUN = tables.run_tags
     ANNOTATION = tables.annotation_tags
+    REPORT = tables.report_tags
+    REPORT_TEMPLATE = tables.report_template_tags
 
 
 @dataclass(frozen=True, slots=True)

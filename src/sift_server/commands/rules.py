@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sift.reports.v1.reports_pb2 import REPORT_RULE_STATUS_ERROR
 from sift.rule_evaluation.v1 import rule_evaluation_pb2
 from sift.rule_evaluation.v1.rule_evaluation_pb2_grpc import RuleEvaluationServiceStub
 from sift_py.errors import SiftError
@@ -28,17 +29,19 @@ from sift_server.commands.connection import (
     connected,
     end,
 )
+from sift_server.commands.report_wait import finished_report
 from sift_server.commands.rule_check import check_rules, update_of
 from sift_server.commands.rule_configs import update_of_config
 from sift_server.commands.rule_output import asset_ids, rule_document, rule_lines
 from sift_server.commands.selection import any_of, asset_of, rules_of, run_of, time_ns
-from sift_server.commands.text import rfc_3339, shown
+from sift_server.commands.text import NOTE_CHARACTERS_MAX, rfc_3339, shown
 from sift_server.readback import find_assets, list_annotations, list_rules
 from sift_server.readback.names import asset_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sift.reports.v1.reports_pb2 import Report
     from sift.rules.v1.rules_pb2 import JsonRulesResponse, Rule
     from sift.runs.v2.runs_pb2 import Run
     from sift_py.grpc.transport import SiftChannel
@@ -272,12 +275,20 @@ class _Asked:
         else:
             self._set_run(request)
         request.rules.rules.ids.ids.extend(rule.rule_id for rule in rules)
-        count = self._stub.EvaluateRules(request).created_annotation_count
+        answer = self._stub.EvaluateRules(request)
+        count = answer.created_annotation_count
+        report = finished_report(self._channel, answer.report_id) if answer.report_id else None
         found = list_annotations(self._channel, self._filter(rules))
         names = Names(self._channel)
         names.load(found)
+        if report is not None:
+            _tell_failures(report, rules)
         if as_json:
             return [json.dumps(annotation_document(one, names)) for one in found]
+        if report is not None:
+            # Some may have been made after the call was answered.
+            made_for = {summary.report_rule_version_id for summary in report.summaries}
+            count = sum(one.report_rule_version_id in made_for for one in found)
         told = f"{count:,} of {len(found):,} annotations are new."
         return [*(annotation_lines(found, names) if found else ()), told]
 
@@ -354,3 +365,12 @@ def _verdict(count: int, wrong: int, asset: str, becomes: JsonRulesResponse | No
         f" {becomes.rules_created_count:,} new, changes {becomes.rules_updated_count:,} and deletes"
         f" {becomes.rules_deleted_count:,}."
     )
+
+
+def _tell_failures(report: Report, rules: Sequence[Rule]) -> None:
+    """Say on stderr which rules could not be evaluated, and why."""
+    names = {rule.rule_id: rule.name for rule in rules}
+    for summary in report.summaries:
+        if summary.status == REPORT_RULE_STATUS_ERROR:
+            why = shown(summary.status_details.error.error_message, NOTE_CHARACTERS_MAX)
+            typer.echo(f"the rule {shown(names[summary.rule_id])} failed: {why}", err=True)

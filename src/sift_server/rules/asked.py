@@ -14,7 +14,7 @@ from sift_server.rules.run_evaluation import Found
 from sift_server.rules.stretches import Stretch, spliced, touches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sift_server.catalog import Catalog, RuleCondition
     from sift_server.rules.book import CatalogBook
@@ -51,6 +51,24 @@ class AskedTime:
         """The earliest time."""
         return TIME_NS_MIN if self.start_ns is None else self.start_ns
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The earliest time, and the one behind the latest."""
+        return self.first_ns, TIME_NS_MAX if self.end_ns is None else self.end_ns
+
+
+@dataclass(frozen=True, slots=True)
+class ForReport:
+    """The rule of a report that an evaluation is for.
+
+    Attributes:
+        report_rule_version_id: The rule of the report; it has no annotation yet.
+        go_on: Asked now and then whether to go on.
+    """
+
+    report_rule_version_id: str
+    go_on: Callable[[], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class AskedStretches:
@@ -82,7 +100,11 @@ class RuleEvaluation:
         ]
 
     def evaluate(
-        self, rules: Sequence[RuleCondition], time: AskedTime, more_tags: tuple[str, ...] = ()
+        self,
+        rules: Sequence[RuleCondition],
+        time: AskedTime,
+        more_tags: tuple[str, ...] = (),
+        report: ForReport | None = None,
     ) -> int:
         """Evaluate rules, and make annotations of what they find; returns how many are new.
 
@@ -93,29 +115,71 @@ class RuleEvaluation:
             rules: The conditions.
             time: What to evaluate them on.
             more_tags: Tags that new annotations get, beside those of the rule.
+            report: The rule of a report that it is for: then conditions that do not fit their
+                channels are no longer left out.
 
         Raises:
+            InvalidArgumentError: A condition of a report does not fit its channels.
+            EvaluationStoppedError: A report was not to go on; what was not written then is not.
             ResourceExhaustedError: A condition becomes true too often.
         """
         created = 0
-        for rule, _, condition, run_id, stretches in self._evaluated(rules, time):
+        for rule, _, condition, run_id, stretches in self._evaluated(rules, time, report):
             change = self._change(condition, run_id, time, stretches)
             found = condition_stretches(rule, Found(condition, run_id, change))
-            batch = [replace(found, more_tags=more_tags)]
+            report_rule_id = "" if report is None else report.report_rule_version_id
+            batch = [replace(found, more_tags=more_tags, report_rule_version_id=report_rule_id)]
             created += self._catalog.annotations.replace(batch).created_count
         return created
 
-    def _evaluated(
-        self, rules: Sequence[RuleCondition], time: AskedTime
-    ) -> Iterator[tuple[RuleCondition, ConditionKey, Condition, str, list[Stretch]]]:
-        by_version = {rule.condition_version_id: rule for rule in rules}
-        start_ns = time.first_ns
-        end_ns = TIME_NS_MAX if time.end_ns is None else time.end_ns
-        for condition in self._book.compiled(by_version.values()):
+    def places(self, rules: Sequence[RuleCondition], time: AskedTime) -> dict[str, tuple[str, ...]]:
+        """Return, by the id of a version, which of the assets of a rule have points in a run.
+
+        An asset has some if a channel has that a rule on it names. An asset on which no rule fits
+        the channels has none.
+        """
+        run_id = time.run_id or ""
+        has_points: dict[str, bool] = {}
+        with_points: set[str] = set()
+        for condition in self._book.compiled(rules):
             key = condition.key
             assert isinstance(key, ConditionKey)  # noqa: S101 - see `CatalogBook.compiled`
-            if time.asset_ids is not None and key.asset_id not in time.asset_ids:
-                continue
+            for channel_id, data_type in condition.data_types.items():
+                if key.asset_id in with_points:
+                    break
+                if channel_id not in has_points:
+                    ((view, _),) = self._book.views({channel_id: data_type}).values()
+                    has_points[channel_id] = run_id in view.run_ids(*time.bounds)
+                if has_points[channel_id]:
+                    with_points.add(key.asset_id)
+        return {
+            rule.rule_version_id: tuple(one for one in rule.asset_ids if one in with_points)
+            for rule in rules
+        }
+
+    def _evaluated(
+        self,
+        rules: Sequence[RuleCondition],
+        time: AskedTime,
+        report: ForReport | None = None,
+    ) -> Iterator[tuple[RuleCondition, ConditionKey, Condition, str, list[Stretch]]]:
+        by_version = {rule.condition_version_id: rule for rule in rules}
+        start_ns, end_ns = time.bounds
+        go_on = (lambda: True) if report is None else report.go_on
+        if time.asset_ids is not None:
+            rules = [
+                replace(one, asset_ids=tuple(a for a in one.asset_ids if a in time.asset_ids))
+                for one in rules
+            ]
+        misfits: dict[object, str] = {}
+        conditions = self._book.compiled(rules, misfits)
+        if report is not None:
+            conditions = list(conditions)
+            if misfits:
+                raise InvalidArgumentError(next(iter(misfits.values())))
+        for condition in conditions:
+            key = condition.key
+            assert isinstance(key, ConditionKey)  # noqa: S101 - see `CatalogBook.compiled`
             views = self._book.views(condition.data_types)
             run_ids = (
                 {time.run_id}
@@ -127,7 +191,7 @@ class RuleEvaluation:
                 }
             )
             for run_id in sorted(run_ids):
-                found = evaluate_range(condition, views, run_id, start_ns, end_ns)
+                found = evaluate_range(condition, views, run_id, start_ns, end_ns, go_on)
                 yield by_version[key.condition_version_id], key, condition, run_id, found
 
     def _change(

@@ -10,11 +10,15 @@ from sift_server.rules.pieces import stored_pieces
 from sift_server.rules.replay import replayed, warm_up_start_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sift_server.rules.condition import Condition
     from sift_server.rules.late import Views
     from sift_server.rules.stretches import Stretch
+
+
+class EvaluationStoppedError(Exception):
+    """Who asked does not want to know any more."""
 
 
 def evaluate_range(
@@ -23,6 +27,7 @@ def evaluate_range(
     run_id: str,
     start_ns: int,
     end_ns: int,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> list[Stretch]:
     """Evaluate a condition on the points of a run between two times, the end excluded.
 
@@ -36,8 +41,10 @@ def evaluate_range(
         run_id: The run; an empty string for what has none.
         start_ns: The start.
         end_ns: The end.
+        go_on: Asked now and then whether to go on.
 
     Raises:
+        EvaluationStoppedError: It was not to go on.
         NoisyError: There are more than `STRETCHES_MAX` stretches.
         ResourceExhaustedError: It has to remember too much.
     """
@@ -45,6 +52,8 @@ def evaluate_range(
     found: list[Stretch] = []
     pieces = stored_pieces(views, run_id, warm_up_start_ns(condition, start_ns), end_ns)
     for _, ended, mark in replayed(condition, pieces):  # noqa: B007 (the last one is wanted)
+        if not go_on():
+            raise EvaluationStoppedError
         found += [one for one in ended if one.end_ns > start_ns]
     still_open = None if mark.edge is None else mark.edge.open_stretch()
     if still_open is not None and still_open.end_ns >= start_ns:

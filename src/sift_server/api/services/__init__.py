@@ -19,7 +19,10 @@ from sift_server.api.services import (
     dlq_errors,
     ingestion_configs_v1,
     ingestion_configs_v2,
+    jobs,
     ping,
+    report_templates,
+    reports,
     rule_evaluation,
     rules,
     runs,
@@ -33,21 +36,24 @@ from sift_server.api.services.annotations import AnnotationService
 if TYPE_CHECKING:
     from sift_server.catalog import Catalog
     from sift_server.lake import PointStore
-    from sift_server.rules import CatalogBook
+    from sift_server.rules import RunReports
 
 __all__ = ["services"]
 
 
-def services(catalog: Catalog, store: PointStore, book: CatalogBook) -> list[object]:
-    """Make all services over a catalog, the points, and the rules on both."""
+def services(catalog: Catalog, store: PointStore, run_reports: RunReports) -> list[object]:
+    """Make all services over a catalog, the points, and what makes reports of them."""
     return [
         ping.PingService(),
         ingestion_configs_v1.IngestionConfigService(catalog),
         ingestion_configs_v2.IngestionConfigService(catalog),
         assets.AssetService(catalog),
         runs.RunService(catalog),
-        rules.RuleService(catalog),
-        rule_evaluation.RuleEvaluationService(catalog, book),
+        rules.RuleService(catalog, run_reports),
+        rule_evaluation.RuleEvaluationService(catalog, run_reports),
+        report_templates.ReportTemplateService(catalog),
+        reports.ReportService(catalog, run_reports),
+        jobs.JobService(catalog, run_reports),
         AnnotationService(catalog),
         AnnotationLogService(catalog),
         tags.TagService(catalog),

@@ -290,6 +290,7 @@ def _message(annotation: Annotation, user_names: dict[str, str]) -> annotations_
         legend_config=draft.legend_config,
         created_by_condition_id=annotation.condition_id or None,
         created_by_rule_condition_version_id=draft.condition_version_id or None,
+        report_rule_version_id=annotation.report_rule_version_id or None,
         pending=annotation.is_pending,
         linked_channels=map(_to_channel, draft.linked_channels),
         asset_ids=draft.asset_ids,

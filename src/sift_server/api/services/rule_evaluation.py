@@ -1,32 +1,37 @@
-"""`sift.rule_evaluation.v1.RuleEvaluationService`: rules over a run, or over some time of assets.
-
-Reports are not made; what the protocol puts into a job is done when the call returns.
-"""
+"""`sift.rule_evaluation.v1.RuleEvaluationService`: rules over a run, or some time of assets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from sift.rule_evaluation.v1 import rule_evaluation_pb2
-from sift.rules.v1 import rules_pb2
-from sift_server.api.services.convert import from_timestamp, to_timestamp
-from sift_server.api.services.rule_messages import from_update, keys_of
-from sift_server.errors import InvalidArgumentError, NotFoundError, UnimplementedError
-from sift_server.rules import AskedTime, RuleEvaluation
+from sift_server.api.services.convert import from_timestamp
+from sift_server.api.services.report_messages import report_draft
+from sift_server.api.services.rule_messages import current_versions, from_update, to_dry_run
+from sift_server.errors import InvalidArgumentError, NotFoundError
+from sift_server.rules import AskedTime
 from sift_server.rules.registration import RuleRegistration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from sift.common.type.v1.resource_identifier_pb2 import NamedResources, ResourceIdentifier
-    from sift_server.catalog import Catalog, RuleCondition, RuleContent, RuleDraft
-    from sift_server.rules import AskedStretches, CatalogBook
+    from sift_server.catalog import Catalog, ReportTemplate, RuleContent, RuleDraft
+    from sift_server.rules import RunReports
 
     _Request = (
         rule_evaluation_pb2.EvaluateRulesRequest | rule_evaluation_pb2.EvaluateRulesPreviewRequest
     )
+
+
+class _Rules(NamedTuple):
+    """The versions of rules that are asked for, and the template that names them, if one does."""
+
+    version_ids: Sequence[str]
+    template: ReportTemplate | None = None
 
 
 class RuleEvaluationService:
@@ -34,20 +39,35 @@ class RuleEvaluationService:
 
     SERVICE_NAME = "sift.rule_evaluation.v1.RuleEvaluationService"
 
-    def __init__(self, catalog: Catalog, book: CatalogBook) -> None:
+    def __init__(self, catalog: Catalog, reports: RunReports) -> None:
         self._catalog = catalog
-        self._evaluation = RuleEvaluation(catalog, book)
+        self._reports = reports
         self._registration = RuleRegistration(catalog)
 
     def evaluate_rules(
         self, request: rule_evaluation_pb2.EvaluateRulesRequest
     ) -> rule_evaluation_pb2.EvaluateRulesResponse:
-        """Evaluate rules, and make annotations of what they find."""
+        """Evaluate rules, and make annotations of what they find; on a run, also a report."""
         time = self._time(request)
         rules = self._rules(request)
-        tags = request.annotation_options.tags
-        count = self._evaluation.evaluate(rules, time, self._tag_names(tags))
-        return rule_evaluation_pb2.EvaluateRulesResponse(created_annotation_count=count)
+        tags = self._tag_names(request.annotation_options.tags)
+        if time.run_id is None:
+            conditions = self._catalog.rules.conditions(rules.version_ids)
+            count = self._reports.evaluation.evaluate(conditions, time, tags)
+            return rule_evaluation_pb2.EvaluateRulesResponse(created_annotation_count=count)
+        template = rules.template
+        draft = report_draft(self._catalog, time, tags, request.report_name, template)
+        draft = replace(draft, organization_id=request.organization_id)
+        made = self._reports.evaluate(
+            draft,
+            rules.version_ids,
+            only_applicable=request.WhichOneof("mode") == "all_applicable_rules",
+        )
+        return rule_evaluation_pb2.EvaluateRulesResponse(
+            created_annotation_count=made.created_count,
+            report_id=made.report.report_id if made.report else None,
+            job_id=made.report.job_id if made.report else None,
+        )
 
     def evaluate_rules_preview(
         self, request: rule_evaluation_pb2.EvaluateRulesPreviewRequest
@@ -57,13 +77,13 @@ class RuleEvaluationService:
         if request.WhichOneof("mode") == "rule_configs":
             drafts = [from_update(config) for config in request.rule_configs.configs]
             contents = self._checked(drafts)
-            rules = self._catalog.rules.conditions_of(contents)
+            conditions = self._catalog.rules.conditions_of(contents)
         else:
-            rules = self._rules(request)
+            conditions = self._catalog.rules.conditions(self._rules(request).version_ids)
         found = [
             annotation
-            for asked in self._evaluation.look(rules, time)
-            for annotation in _annotations(asked)
+            for asked in self._reports.evaluation.look(conditions, time)
+            for annotation in to_dry_run(asked)
         ]
         return rule_evaluation_pb2.EvaluateRulesPreviewResponse(
             created_annotation_count=len(found), dry_run_annotations=found
@@ -107,26 +127,28 @@ class RuleEvaluationService:
                     "say what to evaluate the rules on: run, run_time_range or assets"
                 )
 
-    def _rules(self, request: _Request) -> list[RuleCondition]:
+    def _rules(self, request: _Request) -> _Rules:
         match request.WhichOneof("mode"):
             case "rules":
                 wanted = request.rules.rules
-                keys = keys_of(wanted.ids.ids, wanted.client_keys.client_keys)
-                rules = [self._catalog.rules.get(*key) for key in keys]
-                version_ids = [rule.version.rule_version_id for rule in rules]
-            case "rule_versions":
-                version_ids = list(request.rule_versions.rule_version_ids)
-            case "all_applicable_rules":
-                version_ids = self._catalog.rules.current_versions()
-            case "report_template":
-                raise UnimplementedError(
-                    "this server has no report templates; name the rules instead"
+                return _Rules(
+                    current_versions(
+                        self._catalog.rules, wanted.ids.ids, wanted.client_keys.client_keys
+                    )
                 )
+            case "rule_versions":
+                return _Rules(request.rule_versions.rule_version_ids)
+            case "all_applicable_rules":
+                return _Rules(self._catalog.rules.current_versions())
+            case "report_template":
+                named = request.report_template.report_template
+                template = self._catalog.report_templates.get(named.id, named.client_key)
+                return _Rules(template.version_ids, template)
             case _:
                 raise InvalidArgumentError(
-                    "say which rules to evaluate: rules, rule_versions or all_applicable_rules"
+                    "say which rules to evaluate: rules, rule_versions, report_template or"
+                    " all_applicable_rules"
                 )
-        return self._catalog.rules.conditions(version_ids)
 
     def _run_id(self, run: ResourceIdentifier) -> str:
         if run.id:
@@ -152,14 +174,3 @@ def _time_ns(message: object, name: str) -> int | None:
         return None
     timestamp: Timestamp = getattr(message, name)
     return from_timestamp(timestamp, name)
-
-
-def _annotations(asked: AskedStretches) -> Iterable[rules_pb2.DryRunAnnotation]:
-    for stretch in asked.stretches:
-        yield rules_pb2.DryRunAnnotation(
-            condition_id=asked.rule.condition_id,
-            condition_version_id=asked.rule.condition_version_id,
-            name=asked.rule.name,
-            start_time=to_timestamp(stretch.start_ns),
-            end_time=to_timestamp(stretch.end_ns),
-        )

@@ -24,14 +24,15 @@ from sift_server.catalog import (
 from sift_server.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from sift_server.catalog import Rule, RuleVersion
+    from sift_server.catalog import Rule, Rules, RuleVersion
     from sift_server.catalog.rule_content import (
         ConditionExpression,
         StoredAction,
         StoredCondition,
     )
+    from sift_server.rules import AskedStretches
 
 _COMPARATORS = {
     rules_pb2.LESS_THAN: Comparator.LESS_THAN,
@@ -323,3 +324,27 @@ def _to_configuration(action: Action) -> rules_pb2.RuleActionConfiguration:
 def keys_of(rule_ids: Sequence[str], client_keys: Sequence[str]) -> list[tuple[str, str]]:
     """Ids and client keys as the catalog takes them."""
     return [*((one, "") for one in rule_ids), *(("", one) for one in client_keys)]
+
+
+def current_versions(
+    rules: Rules, rule_ids: Sequence[str], client_keys: Sequence[str]
+) -> list[str]:
+    """The newest versions of rules.
+
+    Raises:
+        NotFoundError: There is no rule of an id or client key.
+    """
+    keys = keys_of(rule_ids, client_keys)
+    return [rules.get(*key).version.rule_version_id for key in keys]
+
+
+def to_dry_run(asked: AskedStretches) -> Iterator[rules_pb2.DryRunAnnotation]:
+    """Write the annotations that a condition would make."""
+    for stretch in asked.stretches:
+        yield rules_pb2.DryRunAnnotation(
+            condition_id=asked.rule.condition_id,
+            condition_version_id=asked.rule.condition_version_id,
+            name=asked.rule.name,
+            start_time=to_timestamp(stretch.start_ns),
+            end_time=to_timestamp(stretch.end_ns),
+        )

@@ -1,26 +1,39 @@
-"""`sift.rules.v1.RuleService`, all of it but evaluation."""
+"""`sift.rules.v1.RuleService`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sift.rules.v1 import rules_pb2
-from sift_server.api.services.convert import list_request
-from sift_server.api.services.rule_messages import from_update, keys_of, to_rule, to_version
+from sift_server.api.services.convert import from_timestamp, list_request
+from sift_server.api.services.report_messages import report_draft
+from sift_server.api.services.rule_messages import (
+    current_versions,
+    from_update,
+    keys_of,
+    to_dry_run,
+    to_rule,
+    to_version,
+)
+from sift_server.catalog import RuleSearch
 from sift_server.errors import InvalidArgumentError, ResourceExhaustedError
+from sift_server.rules import AskedTime
 from sift_server.rules.registration import RuleRegistration
 
 if TYPE_CHECKING:
     from sift_server.catalog import Catalog, RuleDraft
+    from sift_server.rules import RunReports
     from sift_server.rules.registration import Problem
 
 
 class RuleService:
-    """Creates, updates, gets, lists, archives and deletes rules, and keeps their JSON form."""
+    """Creates, updates, gets, lists, archives, deletes and evaluates rules; has their JSON form."""
 
     SERVICE_NAME = "sift.rules.v1.RuleService"
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, reports: RunReports) -> None:
+        self._catalog = catalog
+        self._reports = reports
         self._rules = catalog.rules
         self._registration = RuleRegistration(catalog)
 
@@ -140,6 +153,54 @@ class RuleService:
             rules=map(to_rule, page.items), next_page_token=page.next_token
         )
 
+    def search_rules(self, request: rules_pb2.SearchRulesRequest) -> rules_pb2.SearchRulesResponse:
+        """Return rules by their names: what clients asked for before there were lists."""
+        found = self._rules.search(
+            RuleSearch(
+                name=request.name_matches,
+                is_pattern=request.regexp,
+                is_case_sensitive=request.case_sensitive,
+                rule_ids=tuple(request.rule_ids),
+                asset_ids=tuple(request.asset_ids),
+                asset_tag_ids=tuple(request.asset_tags.ids.ids),
+                asset_tag_names=tuple(request.asset_tags.names.names),
+                with_deleted=request.include_deleted,
+                order_by=request.order_by,
+                is_ascending=request.order == rules_pb2.SEARCH_ORDER_ASC,
+                limit=request.limit,
+                offset=request.offset,
+            )
+        )
+        return rules_pb2.SearchRulesResponse(
+            count=found.total_count, rules=map(to_rule, found.rules)
+        )
+
+    def evaluate_rules(
+        self, request: rules_pb2.EvaluateRulesRequest
+    ) -> rules_pb2.EvaluateRulesResponse:
+        """Evaluate rules: the older form of `sift.rule_evaluation.v1`."""
+        if not request.rule_ids:
+            raise InvalidArgumentError("name the rules to evaluate, in rule_ids")
+        version_ids = current_versions(self._rules, request.rule_ids, ())
+        time = self._time(request)
+        tags = tuple(self._catalog.tags.names_of(request.annotation_options.tag_ids))
+        evaluation = self._reports.evaluation
+        if request.dry_run:
+            asked = evaluation.look(self._rules.conditions(version_ids), time)
+            found = [annotation for one in asked for annotation in to_dry_run(one)]
+            return rules_pb2.EvaluateRulesResponse(
+                created_annotation_count=len(found), dry_run_annotations=found
+            )
+        if time.run_id is None:
+            count = evaluation.evaluate(self._rules.conditions(version_ids), time, tags)
+            return rules_pb2.EvaluateRulesResponse(created_annotation_count=count)
+        made = self._reports.evaluate(report_draft(self._catalog, time, tags), version_ids)
+        return rules_pb2.EvaluateRulesResponse(
+            created_annotation_count=made.created_count,
+            job_id=made.report.job_id if made.report else None,
+            report_id=made.report.report_id if made.report else None,
+        )
+
     def list_rule_versions(
         self, request: rules_pb2.ListRuleVersionsRequest
     ) -> rules_pb2.ListRuleVersionsResponse:
@@ -206,6 +267,21 @@ class RuleService:
             rules_count=response.total_rules_count,
             messages=response.error_messages,
         )
+
+    def _time(self, request: rules_pb2.EvaluateRulesRequest) -> AskedTime:
+        match request.WhichOneof("time"):
+            case "run_id":
+                return AskedTime(self._catalog.runs.get(request.run_id).run_id)
+            case "time_range":
+                wanted = request.time_range
+                return AskedTime(
+                    start_ns=from_timestamp(wanted.start_time, "start_time"),
+                    end_ns=from_timestamp(wanted.end_time, "end_time"),
+                )
+            case _:
+                raise InvalidArgumentError(
+                    "say what to evaluate the rules on: run_id or time_range"
+                )
 
     def _json_response(
         self, wanted: rules_pb2.JsonRulesRequest, *, dry_run: bool

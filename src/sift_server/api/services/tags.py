@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _USES = {
     tags_pb2.TAG_TYPE_ANNOTATION: TagUse.ANNOTATION,
     tags_pb2.TAG_TYPE_ASSET: TagUse.ASSET,
+    tags_pb2.TAG_TYPE_REPORT: TagUse.REPORT,
+    tags_pb2.TAG_TYPE_REPORT_TEMPLATE: TagUse.REPORT_TEMPLATE,
     tags_pb2.TAG_TYPE_RUN: TagUse.RUN,
 }
 
