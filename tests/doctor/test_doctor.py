@@ -26,6 +26,9 @@ from sift_server.catalog import (
     ConditionStretches,
     FlowConfig,
     ListRequest,
+    ReportDraft,
+    ReportRule,
+    RunDraft,
     Stretch,
 )
 from sift_server.doctor import LaterCatalogError, examine, repair
@@ -446,6 +449,52 @@ def test_calculated_channels_that_can_not_be_used_are_mended(
     with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
         channels = catalog.calculated_channels.list(ListRequest(order_by="created_date")).items
         assert [(one.content.name, one.content.description) for one in channels] == left
+
+
+@pytest.mark.parametrize(
+    ("harm", "named", "lost"),
+    [
+        ("UPDATE reports SET annotation_tags_json = '5'", "tags for annotations of 1 rep", "tags"),
+        ("UPDATE jobs SET status = 77", "status of 1 job is none", "1 job's status"),
+        ("UPDATE report_rules SET status = 0", "1 rule of a report will", "1 status of a rule"),
+        ("DELETE FROM jobs", "1 rule of a report will never end", "1 status of a rule of a report"),
+        ("DELETE FROM report_rules", "1 row of report_annotations", "1 row of report_annotations"),
+        ("DELETE FROM annotations", "1 row of report_annotations", "1 row of report_annotations"),
+        ("DELETE FROM reports", "1 row of jobs", "1 row of report_rules"),
+        ("DELETE FROM runs; DELETE FROM rules", "", ""),
+    ],
+)
+def test_reports_that_can_not_be_used_are_mended(tmp_path: Path, harm: str, named: str, lost: str):
+    """What nobody will evaluate any more ends in an error; what belongs to nothing goes."""
+    with Server(ServerSettings(tmp_path, port=0)):
+        pass
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        flow = FlowConfig("f", (ChannelConfig("x", DataType.DOUBLE),))
+        asset_id = catalog.ingestion_configs.create("rover", "k", [flow]).asset_id
+        rules = [{**RULE, "name": "a", "description": "a"}]
+        RuleRegistration(catalog).update_json(asset_id, json.dumps(rules))
+        (rule,) = catalog.rules.live()
+        run_id = catalog.runs.create(RunDraft("r")).run_id
+        report = catalog.reports.create(
+            ReportDraft("r", run_id), [ReportRule(rule.rule_id, rule.rule_version_id, asset_id)]
+        )
+        of_report = report.summaries[0].report_rule_version_id
+        window = ConditionStretches(
+            rule, asset_id, run_id, 0, None, [Stretch(1, 2)], report_rule_version_id=of_report
+        )
+        catalog.annotations.replace([window])
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
+        connection.executescript(harm)
+    found = examine(tmp_path)
+    if named:
+        assert any(named in each.what for each in found.report.problems)
+        assert lost in "\n".join(mended(tmp_path))
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        catalog.annotations.list(ListRequest("report_id == 'x'"))
+        catalog.jobs.list(ListRequest())
+        for one in catalog.reports.list(ListRequest()).items:
+            if {each.status.name for each in one.summaries} & {"CREATED", "LIVE"}:
+                assert catalog.jobs.get(one.job_id).status.name == "CREATED"
 
 
 def test_leftovers_of_a_crash_are_named_and_removed(killed: Folder, tmp_path: Path):

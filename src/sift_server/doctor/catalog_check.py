@@ -16,6 +16,7 @@ from sift_server.catalog.database import Database
 from sift_server.catalog.error_room import read_totals
 from sift_server.doctor import calculated_rows
 from sift_server.doctor.findings import Finding, counted, note, problem
+from sift_server.doctor.report_rows import rules_left_behind, unknown_jobs, unreadable_reports
 from sift_server.doctor.rule_rows import (
     rules_without_version,
     unreadable_annotations,
@@ -227,6 +228,7 @@ def _disagreements(
         )
     yield from _of_rules(connection)
     yield from _of_calculated_channels(connection)
+    yield from _of_reports(connection)
     rejected = [
         each
         for (each,) in connection.execute(select(tables.json_rules.c.rules_json))
@@ -286,6 +288,32 @@ def _of_calculated_channels(connection: Connection) -> Iterator[Finding]:
             _WHERE,
             f"{counted(len(channels), 'calculated channel')} have no newest version.",
             "They are not found.",
+            _REBUILD,
+        )
+
+
+def _of_reports(connection: Connection) -> Iterator[Finding]:
+    reports, jobs = unreadable_reports(connection), unknown_jobs(connection)
+    if reports:
+        yield problem(
+            _WHERE,
+            f"The tags for annotations of {counted(len(reports), 'report')} can't be read.",
+            "Calls that need these reports fail.",
+            _REBUILD,
+        )
+    if jobs:
+        yield problem(
+            _WHERE,
+            f"The status of {counted(len(jobs), 'job')} is none.",
+            "Calls that need these jobs fail.",
+            _REBUILD,
+        )
+    left = rules_left_behind(connection)
+    if left:
+        yield problem(
+            _WHERE,
+            f"{counted(len(left), 'rule of a report', 'rules of reports')} will never end.",
+            "Whoever waits for these reports waits for ever.",
             _REBUILD,
         )
 

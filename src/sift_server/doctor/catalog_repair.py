@@ -10,8 +10,9 @@ What can be known of a lost row:
 - an ingestion config: its asset, from the channels of its flows, but not its client key. Messages
   in the log find their flow; a client that comes back gets a new config with the same channels.
 
-Runs, rules, calculated channels, annotations, tags and API keys that are lost stay lost. A rule or
-calculated channel whose newest version is lost is what the one before says.
+Runs, rules, calculated channels, annotations, reports, tags and API keys that are lost stay lost. A
+rule or calculated channel whose newest version is lost is what the one before says; a rule of a
+report that no job evaluates any more ends in an error.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from sift_server.doctor.calculated_rows import mend_calculated_channels
 from sift_server.doctor.catalog_copy import BESIDE_SUFFIXES, copied_catalog
 from sift_server.doctor.catalog_salvage import salvage
 from sift_server.doctor.findings import counted
+from sift_server.doctor.report_rows import mend_reports
 from sift_server.doctor.rule_rows import drop_orphans, mend_rules
 from sift_server.lake.delta_log import sync_folder
 from sift_server.lake.points import Kind
@@ -138,6 +140,7 @@ def _make_up(connection: Connection, lake_channels: Mapping[str, LakeChannel]) -
         if count
     ]
     done += drop_orphans(connection)
+    done += mend_reports(connection)
     _count_errors(connection)
     return done
 
