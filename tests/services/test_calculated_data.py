@@ -138,6 +138,7 @@ def rig(catalog: Catalog, tmp_path: Path) -> Iterator[Rig]:
 
 
 RUNS = itertools.count()
+FAR_NS = 10**14
 
 
 @settings(
@@ -146,16 +147,25 @@ RUNS = itertools.count()
 )
 @given(expressions(), channels(list(KINDS)), st.data())
 def test_pages_of_any_size_are_what_the_oracle_says(rig, text, points, data):
-    """Stored and hot, from any time to any time, in any order; what is unknown is left out."""
+    """Stored and hot, from any time to any time, in any order; what is unknown is left out.
+
+    Of one run, or of two that are read as one.
+    """
     try:
-        kind = compile_expression(text, REFERENCES).type
+        expression = compile_expression(text, REFERENCES)
     except InvalidArgumentError:
         return
+    kind = expression.type
     # A standard deviation may differ from the oracle's in the last bit.
     assume("stddev(" not in text)
-    run_id = f"run {next(RUNS)}"
+    number = next(RUNS)
+    run_id = f"run {number}"
+    # What is read without a run has a time of its own, further from others than anybody looks back.
+    is_one = expression.lookback_ns is not None and data.draw(st.booleans())
+    other_id = f"other {number}" if is_one else run_id
+    first_ns = number * FAR_NS
     for name, channel in points.items():
-        known = [(time, value) for time, value in channel.points if value is not None]
+        known = [(first_ns + time, value) for time, value in channel.points if value is not None]
         points[name] = Channel(channel.kind, known)
         stored = {"$f.low": "bits"}.get(name, name[1:])
         if name == "$f.low":
@@ -168,9 +178,11 @@ def test_pages_of_any_size_are_what_the_oracle_says(rig, text, points, data):
         rig.publish(stored, known[:cut], run_id)
         if data.draw(st.integers(0, 9)) == 0:
             rig.store.flush()
-        rig.publish(stored, known[cut:], run_id)
-    times = sorted({time for channel in points.values() for time, _ in channel.points}) or [0]
-    start_ns = data.draw(st.sampled_from([0, *times]))
+        rig.publish(stored, known[cut:], other_id)
+    times = sorted({time for channel in points.values() for time, _ in channel.points}) or [
+        first_ns
+    ]
+    start_ns = data.draw(st.sampled_from([first_ns, *times]))
     end_ns = data.draw(st.sampled_from([times[-1] + 1, *times]))
     expected = [
         (time, value)
@@ -181,6 +193,9 @@ def test_pages_of_any_size_are_what_the_oracle_says(rig, text, points, data):
     ]
     references = {**rig.references(), "$f": rig.ids["bits"]}
     asked = query(text, references, run_id=run_id)
+    if is_one:
+        asked = query(text, references, combine_run_data=True)
+        run_id = ""
     page_size = data.draw(st.sampled_from([0, 1, 2, 3, 7]))
     assume(start_ns <= end_ns)
     evaluated = data.draw(st.sampled_from([1, 4, reading.EVALUATED_MAX]))
@@ -208,6 +223,15 @@ def test_runs_are_kept_apart_or_read_as_one(rig):
         assert found == {"": [(2 * S, 1.0), (3 * S, 1.0), (4 * S, 2.0)]}
 
 
+def test_a_run_before_the_start_matters_for_another_behind_it(rig):
+    """If they are read as one: also one that ended before, and is in the table already."""
+    rig.publish("d", [(1 * S, 1.0)], "first")
+    rig.store.flush()
+    rig.publish("d", [(5 * S, 3.0)], "second")
+    asked = query("avg($d, rolling('10s'))", rig.references("d"), combine_run_data=True)
+    assert rig.read(asked, start_time_ns=2 * S)[0] == {"": [(5 * S, 2.0)]}
+
+
 def test_the_number_of_runs_that_are_read_as_one_is_limited(rig, monkeypatch):
     """Each of them needs memory."""
     monkeypatch.setattr(reading, "COMBINED_MAX", 3)
@@ -215,6 +239,10 @@ def test_the_number_of_runs_that_are_read_as_one_is_limited(rig, monkeypatch):
         rig.publish("d", [(S, 1.0)], run)
     with pytest.raises(ResourceExhaustedError, match=r"4 runs of 1 channels .*\(COMBINED_MAX\)"):
         rig.read(query("$d", rig.references("d"), combine_run_data=True))
+    # Those that have no points in the time do not count.
+    rig.publish("d", [(5 * S, 2.0)], "a")
+    one = query("$d", rig.references("d"), combine_run_data=True)
+    assert rig.read(one, start_time_ns=2 * S)[0] == {"": [(5 * S, 2.0)]}
 
 
 @pytest.mark.parametrize(

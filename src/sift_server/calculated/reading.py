@@ -188,19 +188,32 @@ class _Channels:
         """What is evaluated by itself, in order: the run that it is called, and whose points."""
         if run_id is not None:
             return [(run_id, [run_id])]
-        run_ids = sorted(
-            {run for view, _ in self._views.values() for run in view.run_ids(start_ns, end_ns)}
-        )
         if not combines_runs:
-            return [(run, [run]) for run in run_ids]
-        count = len(run_ids) * len(self._views)
-        if len(run_ids) > 1 and count > COMBINED_MAX:
+            return [(run, [run]) for run in self._run_ids(start_ns, end_ns)]
+        # What one run has before the start may matter for what another one has behind it.
+        start_ns = self._warm_up_start_ns(start_ns)
+        run_ids = self._run_ids(start_ns, end_ns)
+        if len(run_ids) * len(self._views) > COMBINED_MAX:
+            run_ids = [run for run in run_ids if self._has_points(run, start_ns, end_ns)]
+        if len(run_ids) > 1 and len(run_ids) * len(self._views) > COMBINED_MAX:
             raise ResourceExhaustedError(
                 f"{len(run_ids):,} runs of {len(self._views):,} channels are to be read as one; the"
                 f" limit is {COMBINED_MAX} of both together (COMBINED_MAX). Ask for a shorter time,"
                 " or without combine_run_data"
             )
         return [("", run_ids)]
+
+    def _run_ids(self, start_ns: int, end_ns: int) -> list[str]:
+        """The runs that may have points between two times."""
+        views = [view for view, _ in self._views.values()]
+        return sorted({run for view in views for run in view.run_ids(start_ns, end_ns)})
+
+    def _has_points(self, run_id: str, start_ns: int, end_ns: int) -> bool:
+        return any(
+            len(window)
+            for view, _ in self._views.values()
+            for window in view.read(run_id, start_ns, end_ns)
+        )
 
     def values(
         self, run_ids: Sequence[str], from_ns: int, end_ns: int
