@@ -59,7 +59,8 @@ def run(size: Size) -> list[Section]:
         f" annotation, asked every {POLL_S * 1e3:.0f} ms, while {VALUES_PER_S / 1e6:.0f} million"
         f" values a second come of {CHANNELS} channels with {RULES} rules. Ingesting: as many"
         f" values as the server takes, with {RULES} comparisons on {CHANNELS} channels and without,"
-        " in turn, the median of the pairs. Evaluating: one comparison on the points of a channel"
+        " in turn, the median of the pairs; processor time"
+        " until all is evaluated and written. Evaluating: one comparison on the points of a channel"
         " in the table, by `EvaluateRules`.",
         ["what", "reached"],
     )
@@ -185,6 +186,7 @@ def _wait_annotation_s(plain: object, start_ns: int) -> float:
 def _cost(section: Section, size: Size) -> None:
     """Ingest with rules and without, each time into a new server."""
     rates: dict[int, list[float]] = {RULES: [], 0: []}
+    costs: dict[int, list[float]] = {RULES: [], 0: []}
     rows = max(10, int(COST_VALUES * size.part) // CHANNELS)
     times_ns = START_NS + np.arange(rows, dtype=np.int64) * STEP_NS
     columns = {f"sensor.{n}": _values(times_ns, n) for n in range(CHANNELS)}
@@ -196,16 +198,22 @@ def _cost(section: Section, size: Size) -> None:
                 service = IngestionService(channel, _config("cost", rules))
                 service.ingest_columns("all", times_ns[:1] - 1, {each: [20.0] for each in columns})
                 wait_until_idle(server)
-                begin_s = time.perf_counter()
+                before_s, begin_s = server.cpu_s(), time.perf_counter()
                 service.ingest_columns("all", times_ns, columns)
                 rates[rules].append(rows * CHANNELS / (time.perf_counter() - begin_s))
+                # What rules have not come to meanwhile is on their bill, too.
+                wait_until_idle(server)
+                server.stop()
+                costs[rules].append(server.cpu_s() - before_s)
                 section.note_memory(server.peak_memory_bytes())
     pairs = [of / to for of, to in zip(rates[RULES], rates[0], strict=True)]
+    cost = statistics.median(costs[RULES]) / statistics.median(costs[0])
     section.figures[f"ingesting, {RULES} rules / none"] = statistics.median(pairs)
     section.rows += [
         ["ingested without rules", rate(statistics.median(rates[0]))],
         [f"ingested with {RULES} rules", rate(statistics.median(rates[RULES]))],
         ["part that is left of it", f"{statistics.median(pairs):.2f}"],
+        ["processor time of the server, with rules / without", f"{cost:.2f} x"],
     ]
 
 
