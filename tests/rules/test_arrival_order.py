@@ -241,7 +241,7 @@ class Started:
         """In seconds; None is the end of one that is open."""
         return [
             (one.start_ns / SECOND_NS, None if one.is_open else one.end_ns / SECOND_NS)
-            for one in self.storage.stretches(self.condition, "")
+            for one in self.storage.stretches([self.condition], "")["key"]
         ]
 
 
@@ -254,7 +254,7 @@ def test_a_late_point_that_is_stored_first_loses_no_stretch(late):
     everything = evaluate_range(
         started.condition, views_of(started.condition, started.storage), "", *ALWAYS
     )
-    assert started.storage.stretches(started.condition, "") == everything
+    assert started.storage.stretches([started.condition], "")["key"] == everything
 
 
 def test_a_late_point_before_all_that_was_evaluated_ends_nothing():
