@@ -451,6 +451,7 @@ def test_calculated_channels_that_can_not_be_used_are_mended(
         assert [(one.content.name, one.content.description) for one in channels] == left
 
 
+@pytest.mark.proves("repair-whole")
 @pytest.mark.parametrize(
     ("harm", "named", "lost"),
     [
