@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich import box
-from rich.table import Table
-
 from sift.annotations.v1 import annotations_pb2
 from sift_py.ingestion.rule.config import (
     RuleActionCreateDataReviewAnnotation,
     RuleActionCreatePhaseAnnotation,
     RuleConfig,
 )
+from sift_server.demo.summary import plain_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.table import Table
 
     from sift.annotations.v1.annotations_pb2 import Annotation
 
@@ -79,15 +79,7 @@ def flight_rules() -> list[RuleConfig]:
 
 def flight_table(annotations: Sequence[Annotation], lift_off_ns: int) -> Table:
     """What the rules found, in the order of the flight."""
-    table = Table(
-        title="What the rules found",
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1),
-        pad_edge=False,
-    )
+    table = plain_table("What the rules found")
     for heading in ("rule", "makes", "from", "to"):
         table.add_column(heading, justify="right" if heading in ("from", "to") else "left")
     for one in annotations:

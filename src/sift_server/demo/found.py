@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from sift.annotations.v1 import annotations_pb2
+from sift_server.demo.summary import plain_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.table import Table
 
     from sift.annotations.v1.annotations_pb2 import Annotation
 
@@ -28,15 +29,7 @@ def found_table(annotations: Sequence[Annotation], title: str, start_ns: int, en
         start_ns: Where the picture begins, and times are counted from.
         end_ns: Where the picture ends.
     """
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 0),
-        pad_edge=False,
-    )
+    table = plain_table(title)
     table.add_column("rule", no_wrap=True)
     table.add_column("makes", no_wrap=True)
     table.add_column("from s", justify="right", no_wrap=True)

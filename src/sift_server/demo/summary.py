@@ -71,9 +71,9 @@ class Course:
         yield Text(text, no_wrap=True, overflow="ellipsis")
 
 
-def table_of(series: Sequence[Series], title: str) -> Table:
-    """A table with a row for each series; 80 columns of a terminal are enough for most."""
-    table = Table(
+def plain_table(title: str) -> Table:
+    """A table without rows and columns, with as few lines as will do."""
+    return Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -82,6 +82,11 @@ def table_of(series: Sequence[Series], title: str) -> Table:
         padding=(0, 0),
         pad_edge=False,
     )
+
+
+def table_of(series: Sequence[Series], title: str) -> Table:
+    """A table with a row for each series; 80 columns of a terminal are enough for most."""
+    table = plain_table(title)
     table.add_column("channel", no_wrap=True)
     for heading in ("points", "first", "last", "min", "mean", "max"):
         table.add_column(heading, justify="right", no_wrap=True)

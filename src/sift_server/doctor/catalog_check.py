@@ -14,14 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sift_server.catalog import CatalogSchemaError, tables
 from sift_server.catalog.database import Database
 from sift_server.catalog.error_room import read_totals
-from sift_server.doctor import calculated_rows
+from sift_server.doctor.calculated_rows import CALCULATED_CHANNELS
 from sift_server.doctor.findings import Finding, counted, note, problem
 from sift_server.doctor.report_rows import rules_left_behind, unknown_jobs, unreadable_reports
-from sift_server.doctor.rule_rows import (
-    rules_without_version,
-    unreadable_annotations,
-    unreadable_versions,
-)
+from sift_server.doctor.rule_rows import RULES, unreadable_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -244,7 +240,7 @@ def _disagreements(
 
 
 def _of_rules(connection: Connection) -> Iterator[Finding]:
-    versions = unreadable_versions(connection)
+    versions = RULES.unreadable(connection)
     if versions:
         yield problem(
             _WHERE,
@@ -252,7 +248,7 @@ def _of_rules(connection: Connection) -> Iterator[Finding]:
             "Calls that need them fail, and no rule is evaluated.",
             _REBUILD,
         )
-    rules = rules_without_version(connection)
+    rules = RULES.without_version(connection)
     if rules:
         yield problem(
             _WHERE,
@@ -271,7 +267,7 @@ def _of_rules(connection: Connection) -> Iterator[Finding]:
 
 
 def _of_calculated_channels(connection: Connection) -> Iterator[Finding]:
-    versions = calculated_rows.unreadable_versions(connection)
+    versions = CALCULATED_CHANNELS.unreadable(connection)
     if versions:
         said = counted(
             len(versions), "version of a calculated channel", "versions of calculated channels"
@@ -282,7 +278,7 @@ def _of_calculated_channels(connection: Connection) -> Iterator[Finding]:
             "Calls that need them fail, and rules that name them are not evaluated.",
             _REBUILD,
         )
-    channels = calculated_rows.channels_without_version(connection)
+    channels = CALCULATED_CHANNELS.without_version(connection)
     if channels:
         yield problem(
             _WHERE,

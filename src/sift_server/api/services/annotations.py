@@ -13,8 +13,8 @@ from sift_server.api.services.convert import (
     list_request,
     to_metadata,
     to_timestamp,
-    update_paths,
 )
+from sift_server.api.services.masks import archived_since, update_paths, with_fields
 from sift_server.catalog import (
     AnnotationDraft,
     AnnotationState,
@@ -90,13 +90,11 @@ class AnnotationService:
         paths = update_paths(request.update_mask, wanted, _UPDATABLE)
 
         def change(draft: AnnotationDraft) -> AnnotationDraft:
-            for path, changed in _CHANGES.items():
-                if path in paths:
-                    draft = changed(draft, wanted)
-            if "is_archived" in paths and wanted.is_archived != (draft.archived_ns is not None):
-                archived_ns = self._catalog.now_ns() if wanted.is_archived else None
-                draft = replace(draft, archived_ns=archived_ns)
-            return draft
+            draft = with_fields(draft, wanted, paths, _CHANGES)
+            archived_ns = archived_since(
+                draft.archived_ns, paths, self._catalog.now_ns, is_archived=wanted.is_archived
+            )
+            return replace(draft, archived_ns=archived_ns)
 
         annotation = self._annotations.update(wanted.annotation_id, change)
         return annotations_pb2.UpdateAnnotationResponse(annotation=self._message(annotation))
@@ -228,7 +226,7 @@ def _with_metadata(draft: AnnotationDraft, wanted: annotations_pb2.Annotation) -
     return replace(draft, attributes=replace(draft.attributes, metadata=metadata))
 
 
-def _with_archived_date(
+def _archived_since_date(
     draft: AnnotationDraft, wanted: annotations_pb2.Annotation
 ) -> AnnotationDraft:
     archived_ns = None
@@ -263,7 +261,7 @@ _CHANGES: dict[str, Callable[[AnnotationDraft, annotations_pb2.Annotation], Anno
     "asset_ids": lambda draft, wanted: replace(draft, asset_ids=tuple(wanted.asset_ids)),
     "tags": _with_tags,
     "metadata": _with_metadata,
-    "archived_date": _with_archived_date,
+    "archived_date": _archived_since_date,
 }
 """What an update changes, by the path of the mask."""
 

@@ -12,8 +12,8 @@ from sift_server.api.services.convert import (
     list_request,
     to_metadata,
     to_timestamp,
-    update_paths,
 )
+from sift_server.api.services.masks import archived_since, update_paths
 from sift_server.catalog import Attributes
 from sift_server.errors import UnimplementedError
 
@@ -58,8 +58,9 @@ class AssetService:
                 archived_ns = (
                     from_timestamp(wanted.archived_date, "archived_date") if has_date else None
                 )
-            if "is_archived" in paths and wanted.is_archived != (archived_ns is not None):
-                archived_ns = self._catalog.now_ns() if wanted.is_archived else None
+            archived_ns = archived_since(
+                archived_ns, paths, self._catalog.now_ns, is_archived=wanted.is_archived
+            )
             return replace(
                 asset,
                 archived_ns=archived_ns,

@@ -16,8 +16,9 @@ from sift_server.api.services.calculated_channel_messages import (
     to_version,
     updated,
 )
-from sift_server.api.services.convert import list_request, to_data_type, update_paths
+from sift_server.api.services.convert import list_request, to_data_type
 from sift_server.api.services.expression_requests import to_request
+from sift_server.api.services.masks import update_paths
 from sift_server.api.services.rule_messages import to_rule
 from sift_server.calculated import DATA_TYPES, CalculatedRegistration, Resolution
 from sift_server.errors import InvalidArgumentError, NotFoundError

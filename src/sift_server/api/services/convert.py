@@ -14,10 +14,7 @@ from sift_server.catalog import BitFieldElement, EnumType, ListRequest
 from sift_server.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-    from google.protobuf.field_mask_pb2 import FieldMask
-    from google.protobuf.message import Message
+    from collections.abc import Iterable
 
     from sift.common.type.v1.channel_data_type_pb2 import ChannelDataType
     from sift_server.catalog import MetadataValue
@@ -91,28 +88,6 @@ def _nanoseconds(timestamp: Timestamp, name: str) -> int:
             " go from 0 to 999999999"
         )
     return timestamp.seconds * _NS_PER_S + timestamp.nanos
-
-
-def update_paths(mask: FieldMask, message: Message, updatable: Collection[str]) -> set[str]:
-    """Return the fields that an update is about.
-
-    A mask without paths stands for the fields that are set, `*` for all that can be updated.
-
-    Raises:
-        InvalidArgumentError: The mask has another path; names it, and what can be updated.
-    """
-    paths = set(mask.paths)
-    if "*" in paths:
-        return set(updatable)
-    if not paths:
-        return {field.name for field, _ in message.ListFields() if field.name in updatable}
-    for path in mask.paths:
-        if path not in updatable:
-            raise InvalidArgumentError(
-                f"the update mask has the path {path!r}; what can be updated is"
-                f" {', '.join(sorted(updatable))}"
-            )
-    return paths
 
 
 def from_metadata(

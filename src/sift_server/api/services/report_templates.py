@@ -12,8 +12,8 @@ from sift_server.api.services.convert import (
     list_request,
     to_metadata,
     to_timestamp,
-    update_paths,
 )
+from sift_server.api.services.masks import archived_since, update_paths, with_fields
 from sift_server.api.services.rule_messages import keys_of
 from sift_server.catalog import Attributes, ReportTemplateDraft
 from sift_server.errors import InvalidArgumentError
@@ -83,15 +83,13 @@ class ReportTemplateService:
             rule_ids = self._rule_ids(keys)
 
         def change(draft: ReportTemplateDraft) -> ReportTemplateDraft:
-            for path, changed in _CHANGES.items():
-                if path in paths:
-                    draft = changed(draft, wanted)
+            draft = with_fields(draft, wanted, paths, _CHANGES)
             if rule_ids is not None:
                 draft = replace(draft, rule_ids=rule_ids)
-            if "is_archived" in paths and wanted.is_archived != (draft.archived_ns is not None):
-                archived_ns = self._catalog.now_ns() if wanted.is_archived else None
-                draft = replace(draft, archived_ns=archived_ns)
-            return draft
+            archived_ns = archived_since(
+                draft.archived_ns, paths, self._catalog.now_ns, is_archived=wanted.is_archived
+            )
+            return replace(draft, archived_ns=archived_ns)
 
         template = self._templates.update(wanted.report_template_id, wanted.client_key, change)
         return report_templates_pb2.UpdateReportTemplateResponse(report_template=_message(template))
@@ -117,7 +115,7 @@ def _with_metadata(
     return replace(draft, attributes=replace(draft.attributes, metadata=metadata))
 
 
-def _with_archived_date(
+def _archived_since_date(
     draft: ReportTemplateDraft, wanted: report_templates_pb2.ReportTemplate
 ) -> ReportTemplateDraft:
     archived_ns = None
@@ -134,7 +132,7 @@ _CHANGES: dict[
     "description": lambda draft, wanted: replace(draft, description=wanted.description),
     "tags": _with_tags,
     "metadata": _with_metadata,
-    "archived_date": _with_archived_date,
+    "archived_date": _archived_since_date,
 }
 """What an update changes, by the path of the mask."""
 

@@ -11,8 +11,8 @@ from sift_server.api.services.convert import (
     from_timestamp,
     list_request,
     to_metadata,
-    update_paths,
 )
+from sift_server.api.services.masks import archived_since, update_paths, with_fields
 from sift_server.api.services.report_messages import (
     to_report,
     to_report_with_sum,
@@ -104,13 +104,11 @@ class ReportService:
         paths = update_paths(request.update_mask, wanted, _UPDATABLE)
 
         def change(draft: ReportDraft) -> ReportDraft:
-            for path, changed in _CHANGES.items():
-                if path in paths:
-                    draft = changed(draft, wanted)
-            if "is_archived" in paths and wanted.is_archived != (draft.archived_ns is not None):
-                archived_ns = self._catalog.now_ns() if wanted.is_archived else None
-                draft = replace(draft, archived_ns=archived_ns)
-            return draft
+            draft = with_fields(draft, wanted, paths, _CHANGES)
+            archived_ns = archived_since(
+                draft.archived_ns, paths, self._catalog.now_ns, is_archived=wanted.is_archived
+            )
+            return replace(draft, archived_ns=archived_ns)
 
         self._catalog.reports.update(wanted.report_id, change)
         return reports_pb2.UpdateReportResponse()
@@ -172,7 +170,7 @@ def _with_metadata(draft: ReportDraft, wanted: reports_pb2.Report) -> ReportDraf
     return replace(draft, attributes=replace(draft.attributes, metadata=metadata))
 
 
-def _with_archived_date(draft: ReportDraft, wanted: reports_pb2.Report) -> ReportDraft:
+def _archived_since_date(draft: ReportDraft, wanted: reports_pb2.Report) -> ReportDraft:
     archived_ns = None
     if wanted.HasField("archived_date"):
         archived_ns = from_timestamp(wanted.archived_date, "archived_date")
@@ -184,7 +182,7 @@ _CHANGES: dict[str, Callable[[ReportDraft, reports_pb2.Report], ReportDraft]] = 
     "description": lambda draft, wanted: replace(draft, description=wanted.description),
     "tags": _with_tags,
     "metadata": _with_metadata,
-    "archived_date": _with_archived_date,
+    "archived_date": _archived_since_date,
 }
 """What an update changes, by the path of the mask."""
 

@@ -13,8 +13,8 @@ from sift_server.api.services.convert import (
     to_duration,
     to_metadata,
     to_timestamp,
-    update_paths,
 )
+from sift_server.api.services.masks import archived_since, update_paths, with_fields
 from sift_server.catalog import Attributes, RunDraft
 
 if TYPE_CHECKING:
@@ -64,13 +64,11 @@ class RunService:
         paths = update_paths(request.update_mask, wanted, _UPDATABLE)
 
         def change(draft: RunDraft) -> RunDraft:
-            for path, changed in _CHANGES.items():
-                if path in paths:
-                    draft = changed(draft, wanted)
-            if "is_archived" in paths and wanted.is_archived != (draft.archived_ns is not None):
-                archived_ns = self._catalog.now_ns() if wanted.is_archived else None
-                draft = replace(draft, archived_ns=archived_ns)
-            return draft
+            draft = with_fields(draft, wanted, paths, _CHANGES)
+            archived_ns = archived_since(
+                draft.archived_ns, paths, self._catalog.now_ns, is_archived=wanted.is_archived
+            )
+            return replace(draft, archived_ns=archived_ns)
 
         run = self._catalog.runs.update(wanted.run_id, change)
         return runs_pb2.UpdateRunResponse(run=_message(run))
