@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sift_server.errors import InvalidArgumentError
+from sift_server.errors import FailedPreconditionError, InvalidArgumentError
 from sift_server.rules.book import ConditionKey, condition_stretches
 from sift_server.rules.evaluation import Change
 from sift_server.rules.explicit import evaluate_range, within
@@ -14,7 +14,7 @@ from sift_server.rules.run_evaluation import Found
 from sift_server.rules.stretches import Stretch, spliced, touches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sift_server.catalog import Catalog, RuleCondition
     from sift_server.rules.book import CatalogBook
@@ -92,6 +92,7 @@ class RuleEvaluation:
         """Evaluate rules without making annotations.
 
         Raises:
+            FailedPreconditionError: A condition does not fit the channels of any of its assets.
             ResourceExhaustedError: A condition becomes true too often.
         """
         return [
@@ -105,6 +106,8 @@ class RuleEvaluation:
         time: AskedTime,
         more_tags: tuple[str, ...] = (),
         report: ForReport | None = None,
+        *,
+        only_fitting: bool = False,
     ) -> int:
         """Evaluate rules, and make annotations of what they find; returns how many are new.
 
@@ -115,16 +118,19 @@ class RuleEvaluation:
             rules: The conditions.
             time: What to evaluate them on.
             more_tags: Tags that new annotations get, beside those of the rule.
-            report: The rule of a report that it is for: then conditions that do not fit their
-                channels are no longer left out.
+            report: The rule of a report that it is for.
+            only_fitting: Leave conditions out that fit the channels of none of their assets.
 
         Raises:
-            InvalidArgumentError: A condition of a report does not fit its channels.
+            FailedPreconditionError: A condition does not fit the channels of any of its assets,
+                and is not to be left out.
             EvaluationStoppedError: A report was not to go on; what was not written then is not.
             ResourceExhaustedError: A condition becomes true too often.
         """
         created = 0
-        for rule, _, condition, run_id, stretches in self._evaluated(rules, time, report):
+        for rule, _, condition, run_id, stretches in self._evaluated(
+            rules, time, report, only_fitting=only_fitting
+        ):
             change = self._change(condition, run_id, time, stretches)
             found = condition_stretches(rule, Found(condition, run_id, change))
             report_rule_id = "" if report is None else report.report_rule_version_id
@@ -162,6 +168,8 @@ class RuleEvaluation:
         rules: Sequence[RuleCondition],
         time: AskedTime,
         report: ForReport | None = None,
+        *,
+        only_fitting: bool = False,
     ) -> Iterator[tuple[RuleCondition, ConditionKey, Condition, str, list[Stretch]]]:
         by_version = {rule.condition_version_id: rule for rule in rules}
         start_ns, end_ns = time.bounds
@@ -173,10 +181,12 @@ class RuleEvaluation:
             ]
         misfits: dict[object, str] = {}
         conditions = self._book.compiled(rules, misfits)
-        if report is not None:
+        if not only_fitting:
             conditions = list(conditions)
-            if misfits:
-                raise InvalidArgumentError(next(iter(misfits.values())))
+            if report is not None and misfits:
+                # The report says of which rule and asset it is.
+                raise FailedPreconditionError(next(iter(misfits.values())))
+            self._check_fit(rules, misfits)
         for condition in conditions:
             key = condition.key
             assert isinstance(key, ConditionKey)  # noqa: S101 - see `CatalogBook.compiled`
@@ -193,6 +203,18 @@ class RuleEvaluation:
             for run_id in sorted(run_ids):
                 found = evaluate_range(condition, views, run_id, start_ns, end_ns, go_on)
                 yield by_version[key.condition_version_id], key, condition, run_id, found
+
+    def _check_fit(self, rules: Iterable[RuleCondition], misfits: Mapping[object, str]) -> None:
+        for rule in rules:
+            keys = [ConditionKey(rule.condition_version_id, one) for one in rule.asset_ids]
+            if not keys or any(key not in misfits for key in keys):
+                continue
+            asset_name = self._catalog.assets.get(keys[0].asset_id).name
+            others = f", or any other of its {len(keys)} assets" if len(keys) > 1 else ""
+            raise FailedPreconditionError(
+                f"the rule {rule.name!r} does not fit the asset {asset_name!r}{others}:"
+                f" {misfits[keys[0]]}"
+            )
 
     def _change(
         self, condition: Condition, run_id: str, time: AskedTime, stretches: list[Stretch]

@@ -9,6 +9,7 @@ from sift.rule_evaluation.v1 import rule_evaluation_pb2
 from sift_server.api.services.convert import from_timestamp
 from sift_server.api.services.report_messages import report_draft
 from sift_server.api.services.rule_messages import current_versions, from_update, to_dry_run
+from sift_server.catalog.rule_form import check_form
 from sift_server.errors import InvalidArgumentError, NotFoundError
 from sift_server.rules import AskedTime
 from sift_server.rules.registration import RuleRegistration
@@ -28,10 +29,17 @@ if TYPE_CHECKING:
 
 
 class _Rules(NamedTuple):
-    """The versions of rules that are asked for, and the template that names them, if one does."""
+    """The rules that are asked for.
+
+    Attributes:
+        version_ids: Their versions.
+        template: The template that names them, if one does.
+        only_applicable: Whether nobody named them, so that those are left out that do not apply.
+    """
 
     version_ids: Sequence[str]
     template: ReportTemplate | None = None
+    only_applicable: bool = False
 
 
 class RuleEvaluationService:
@@ -53,15 +61,15 @@ class RuleEvaluationService:
         tags = self._tag_names(request.annotation_options.tags)
         if time.run_id is None:
             conditions = self._catalog.rules.conditions(rules.version_ids)
-            count = self._reports.evaluation.evaluate(conditions, time, tags)
+            count = self._reports.evaluation.evaluate(
+                conditions, time, tags, only_fitting=rules.only_applicable
+            )
             return rule_evaluation_pb2.EvaluateRulesResponse(created_annotation_count=count)
         template = rules.template
         draft = report_draft(self._catalog, time, tags, request.report_name, template)
         draft = replace(draft, organization_id=request.organization_id)
         made = self._reports.evaluate(
-            draft,
-            rules.version_ids,
-            only_applicable=request.WhichOneof("mode") == "all_applicable_rules",
+            draft, rules.version_ids, only_applicable=rules.only_applicable
         )
         return rule_evaluation_pb2.EvaluateRulesResponse(
             created_annotation_count=made.created_count,
@@ -91,6 +99,15 @@ class RuleEvaluationService:
 
     def _checked(self, drafts: Sequence[RuleDraft]) -> list[RuleContent]:
         """What rules say that are not stored, once they fit the channels of their assets."""
+        if not drafts:
+            raise InvalidArgumentError("there is no rule to evaluate; give one in rule_configs")
+        for draft in drafts:
+            check_form(draft.content)
+            if not self._catalog.rules.assets_of(draft.content):
+                raise InvalidArgumentError(
+                    f"the rule {draft.content.name!r} is about no asset, so that there is nothing"
+                    " to evaluate it on; give it asset_ids, or tag_ids of assets"
+                )
         contents = []
         for draft, problems in self._registration.look_at(drafts):
             if problems:
@@ -139,7 +156,7 @@ class RuleEvaluationService:
             case "rule_versions":
                 return _Rules(request.rule_versions.rule_version_ids)
             case "all_applicable_rules":
-                return _Rules(self._catalog.rules.current_versions())
+                return _Rules(self._catalog.rules.current_versions(), only_applicable=True)
             case "report_template":
                 named = request.report_template.report_template
                 template = self._catalog.report_templates.get(named.id, named.client_key)
