@@ -25,6 +25,7 @@ from sift_server.catalog import (
     LogDraft,
     LogKind,
     Replaced,
+    RunDraft,
     Stretch,
 )
 from sift_server.errors import InvalidArgumentError, NotFoundError
@@ -305,7 +306,7 @@ class TestWhatPeopleMake:
             start_ns=5,
             end_ns=9,
             asset_ids=(asset_id,),
-            run_id="r",
+            run_id=catalog.runs.create(RunDraft("r")).run_id,
             assigned_to_user_id=catalog.users.owner().user_id,
             organization_id="org",
             legend_config="{}",
@@ -320,6 +321,8 @@ class TestWhatPeopleMake:
         ("wrong", "said"),
         [
             ({"name": " "}, "needs a name"),
+            ({"name": "x" * 1_001}, "has 1,001 characters; the limit is 1,000"),
+            ({"description": "x" * 10_001}, "the limit is 10,000"),
             ({"start_ns": 10}, "before it starts"),
             ({"asset_ids": ()}, "about nothing"),
             (
@@ -343,6 +346,7 @@ class TestWhatPeopleMake:
         [
             ({"asset_ids": ("x",)}, "no asset .*'x'"),
             ({"assigned_to_user_id": "x"}, "no user .*'x'"),
+            ({"run_id": "x"}, "no run .*'x'"),
             ({"linked_channels": (LinkedChannel("x"),)}, "no channel .*'x'"),
             ({"linked_channels": (LinkedChannel(version_id="x"),)}, "no calculated .*'x'"),
             ({"condition_version_id": "x"}, "no version of a condition .*'x'"),
@@ -365,6 +369,29 @@ class TestWhatPeopleMake:
         catalog.annotations.replace([window(fast, (4, 6))])
         assert catalog.annotations.get(mine.annotation_id) == mine
         assert times(catalog, fast) == [(4, 6, False)]
+
+    def test_a_condition_is_named_by_itself_or_by_its_version(self, catalog, asset_id, fast):
+        """One that is known, and the same if both are there."""
+        draft = AnnotationDraft("mine", 5, 9, asset_ids=(asset_id,))
+        mine = catalog.annotations.create(draft, fast.condition_id)
+        assert (mine.condition_id, mine.rule_id) == (fast.condition_id, fast.rule_id)
+        both = replace(draft, condition_version_id=fast.condition_version_id)
+        assert catalog.annotations.create(both, fast.condition_id).condition_id == mine.condition_id
+        with pytest.raises(NotFoundError, match="no condition with the id 'x'"):
+            catalog.annotations.create(draft, "x")
+        other = replace(both, condition_version_id=catalog.rules.live()[1].condition_version_id)
+        with pytest.raises(InvalidArgumentError, match="is one of the condition"):
+            catalog.annotations.create(other, fast.condition_id)
+
+    def test_what_a_rule_made_in_a_run_of_points_alone_can_be_changed(self, catalog, fast):
+        """Whatever it has that nobody could give it."""
+        long = replace(fast, name="x" * 1_001)
+        catalog.annotations.replace([window(long, (4, 6), run="nobody's")])
+        (made,) = catalog.annotations.list(ListRequest()).items
+        changed = catalog.annotations.update(
+            made.annotation_id, lambda one: replace(one, state=AnnotationState.FLAGGED)
+        )
+        assert changed.draft == replace(made.draft, state=AnnotationState.FLAGGED)
 
     def test_states_and_assignees_are_in_the_log(self, catalog, asset_id):
         """Whichever way they changed, once each."""
@@ -431,7 +458,7 @@ class TestWhatPeopleMake:
             ("state == 'ANNOTATION_STATE_OPEN'", ["a", "fast"]),
             ("annotation_type == 'ANNOTATION_TYPE_PHASE'", ["b"]),
             ("pending == true", ["fast"]),
-            ("run_id == 'r'", ["b"]),
+            ("run_id == 'RUN'", ["b"]),
             ("run_id == ''", ["a", "fast"]),
             ("asset_name == 'rover'", ["a", "b", "fast"]),
             ("asset_id in ['nowhere']", []),
@@ -451,10 +478,13 @@ class TestWhatPeopleMake:
         catalog.annotations.create(
             AnnotationDraft("a", 5, 9, asset_ids=(asset_id,), attributes=metadata)
         )
+        run_id = catalog.runs.create(RunDraft("r")).run_id
+        phase = AnnotationType.PHASE
         catalog.annotations.create(
             AnnotationDraft(
-                "b", 15, 20, asset_ids=(asset_id,), run_id="r", annotation_type=AnnotationType.PHASE
+                "b", 15, 20, asset_ids=(asset_id,), run_id=run_id, annotation_type=phase
             )
         )
+        filter_ = filter_.replace("RUN", run_id)
         found = catalog.annotations.list(ListRequest(filter_, order_by="name")).items
         assert [one.draft.name for one in found] == names

@@ -13,7 +13,7 @@ from sift.annotations.v1 import annotations_pb2
 from sift.metadata.v1 import metadata_pb2
 from sift_server.api.services.annotation_logs import AnnotationLogService
 from sift_server.api.services.annotations import AnnotationService
-from sift_server.catalog import CalculatedContent
+from sift_server.catalog import CalculatedContent, RunDraft
 from sift_server.errors import InvalidArgumentError, NotFoundError
 from support.catalogs import flow_of
 
@@ -89,15 +89,16 @@ def test_an_annotation_comes_back_as_it_was_made(catalog, service, asset_id):
             number_value=3,
         )
     ]
+    run_id = catalog.runs.create(RunDraft("night")).run_id
     annotation = create(
         service, "rover", asset_id,
-        description="listen", tags=["noise"], run_id="r", assign_to_user_id=owner.user_id,
+        description="listen", tags=["noise"], run_id=run_id, assign_to_user_id=owner.user_id,
         organization_id="org", legend_config="{}", linked_channels=linked, metadata=metadata,
     )  # fmt: skip
     assert (annotation.name, annotation.description) == ("odd noise", "listen")
     assert (annotation.start_time.seconds, annotation.start_time.nanos) == (5, 1)
     assert (list(annotation.asset_ids), list(annotation.tags)) == ([asset_id], ["noise"])
-    assert (annotation.run_id, annotation.organization_id) == ("r", "org")
+    assert (annotation.run_id, annotation.organization_id) == (run_id, "org")
     assert annotation.state == annotations_pb2.ANNOTATION_STATE_OPEN
     assert annotation.annotation_type == REVIEW
     assert annotation.assigned_to_user.user_name == owner.name
@@ -120,6 +121,10 @@ def test_a_phase_has_no_state(service, asset_id):
         ({"start_time": None}, "no start_time"),
         ({"end_time": None}, "no end_time"),
         ({"assets": ["nowhere"]}, "the id or name 'nowhere'"),
+        ({"run_id": "x"}, "no run with the id 'x'"),
+        ({"created_by_condition_id": "x"}, "no condition with the id 'x'"),
+        ({"state": 9}, r"the state 9, which is none; .* ANNOTATION_STATE_OPEN \(1\), "),
+        ({"annotation_type": 9}, r"annotation_type 9, .* ANNOTATION_TYPE_PHASE \(2\)"),
         ({"linked_channels": [annotations_pb2.AnnotationLinkedChannel()]}, "linked to nothing"),
     ],
 )

@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     from sift_server.catalog.fields import Condition
     from sift_server.catalog.stretches import Stretch
 
+ANNOTATION_NAME_CHARS_MAX = 1_000
+"""Longest name that is given to an annotation."""
+
+ANNOTATION_DESCRIPTION_CHARS_MAX = 10_000
+"""Longest description that is given to one."""
+
 _columns = tables.annotations_table.c
 _assets = tables.annotation_assets.c
 
@@ -184,19 +190,24 @@ class Annotations:
         with self._context.database.read() as connection:
             return condition_annotations.known_stretches(connection, pairs, run_id)
 
-    def create(self, draft: AnnotationDraft) -> Annotation:
+    def create(self, draft: AnnotationDraft, condition_id: str = "") -> Annotation:
         """Create an annotation that a person made, or another program.
 
+        Args:
+            draft: What is said of it.
+            condition_id: The condition that it is said to be made by, if no version of one is.
+
         Raises:
-            InvalidArgumentError: It has no name, ends before it starts, is about no asset, channel
-                or tag, or is a phase with a state.
-            NotFoundError: An asset, user, or version of a condition does not exist.
+            InvalidArgumentError: It has no name, or too long a one, ends before it starts, is about
+                no asset, channel or tag, or is a phase with a state; or the version is of another
+                condition.
+            NotFoundError: An asset, run, user, condition or version of one does not exist.
         """
         annotation_id, now_ns = self._context.new_id(), self._context.now_ns()
         if draft.annotation_type is AnnotationType.REVIEW and draft.state is None:
             draft = replace(draft, state=AnnotationState.OPEN)
         with self._context.database.write() as connection:
-            _check(connection, draft)
+            _check(connection, None, draft)
             owner_id = users.owner_id(connection, self._context)
             connection.execute(
                 insert(tables.annotations_table).values(
@@ -209,7 +220,7 @@ class Annotations:
                     created_ns=now_ns,
                     modified_ns=now_ns,
                     **annotation_rows.values_of(draft),
-                    **_made_by(connection, draft.condition_version_id),
+                    **_made_by(connection, condition_id, draft.condition_version_id),
                 )
             )
             self._write_owned(connection, annotation_id, draft)
@@ -232,7 +243,7 @@ class Annotations:
         A new state or assignee is kept in its log, too.
 
         Raises:
-            NotFoundError: There is no annotation, asset or user of an id.
+            NotFoundError: There is no annotation, asset, run or user of an id.
             InvalidArgumentError: As for `create`.
         """
         with self._context.database.write() as connection:
@@ -336,7 +347,7 @@ class Annotations:
     ) -> None:
         if before == after:
             return
-        _check(connection, after)
+        _check(connection, before, after)
         connection.execute(
             update(tables.annotations_table)
             .where(_columns.annotation_id == annotation_id)
@@ -382,9 +393,16 @@ def _entries(before: AnnotationDraft, after: AnnotationDraft) -> list[LogDraft]:
     return entries
 
 
-def _check(connection: Connection, draft: AnnotationDraft) -> None:
+def _check(connection: Connection, before: AnnotationDraft | None, draft: AnnotationDraft) -> None:
     if not draft.name.strip():
         raise InvalidArgumentError("an annotation needs a name that is not blank")
+    # What rules made may be longer, and in a run that only the points name.
+    if before is None or draft.name != before.name:
+        _check_length("name", draft.name, ANNOTATION_NAME_CHARS_MAX)
+    if before is None or draft.description != before.description:
+        _check_length("description", draft.description, ANNOTATION_DESCRIPTION_CHARS_MAX)
+    if draft.run_id and (before is None or draft.run_id != before.run_id):
+        check_known(connection, tables.runs.c.run_id, [draft.run_id], "run")
     if draft.end_ns < draft.start_ns:
         raise InvalidArgumentError(
             f"the annotation {draft.name!r} ends at {draft.end_ns} ns, before it starts at"
@@ -408,12 +426,30 @@ def _check(connection: Connection, draft: AnnotationDraft) -> None:
     check_known(connection, column, version_ids, "calculated channel's version")
 
 
-def _made_by(connection: Connection, condition_version_id: str) -> dict[str, str | None]:
+def _check_length(what: str, text: str, chars_max: int) -> None:
+    if len(text) > chars_max:
+        raise InvalidArgumentError(
+            f"the {what} of an annotation has {len(text):,} characters; the limit is {chars_max:,}"
+        )
+
+
+def _made_by(
+    connection: Connection, condition_id: str, condition_version_id: str
+) -> dict[str, str | None]:
     """What the row has of the condition that an annotation is said to be made by."""
-    made = dict.fromkeys(("condition_id", "condition_version_id", "rule_id"))
+    made: dict[str, str | None] = dict.fromkeys(("condition_id", "condition_version_id", "rule_id"))
+    conditions = tables.rule_conditions
+    if condition_id:
+        query = select(conditions.c.rule_id).where(conditions.c.condition_id == condition_id)
+        rule_id = connection.execute(query.limit(1)).scalar_one_or_none()
+        if rule_id is None:
+            raise NotFoundError(
+                f"there is no condition with the id {condition_id!r}; the rules have those there"
+                " are"
+            )
+        made |= {"condition_id": condition_id, "rule_id": rule_id}
     if not condition_version_id:
         return made
-    conditions = tables.rule_conditions
     row = connection.execute(
         select(conditions).where(conditions.c.condition_version_id == condition_version_id)
     ).one_or_none()
@@ -421,6 +457,11 @@ def _made_by(connection: Connection, condition_version_id: str) -> dict[str, str
         raise NotFoundError(
             f"there is no version of a condition with the id {condition_version_id!r}; the rule's"
             " versions have those there are"
+        )
+    if condition_id and row.condition_id != condition_id:
+        raise InvalidArgumentError(
+            f"the version {condition_version_id!r} is one of the condition {row.condition_id!r},"
+            f" not of {condition_id!r}; say one of both"
         )
     # Not for an asset: it is no evaluation that made it, and none replaces it.
     return {name: getattr(row, name) for name in made}

@@ -62,7 +62,8 @@ class AnnotationService:
                 legend_config=request.legend_config or None,
                 condition_version_id=request.created_by_rule_condition_version_id,
                 attributes=Attributes(tuple(request.tags), from_metadata(request.metadata)),
-            )
+            ),
+            request.created_by_condition_id,
         )
         return annotations_pb2.CreateAnnotationResponse(annotation=self._message(annotation))
 
@@ -168,13 +169,33 @@ def _time(message: annotations_pb2.CreateAnnotationRequest, name: str) -> int:
 
 
 def _from_state(state: int) -> AnnotationState | None:
-    return AnnotationState(state) if state in list(AnnotationState) else None
+    if state == annotations_pb2.ANNOTATION_STATE_UNSPECIFIED:
+        return None
+    if state not in list(AnnotationState):
+        raise InvalidArgumentError(
+            f"the annotation has the state {state}, which is none; the states are"
+            f" {_numbered(annotations_pb2.AnnotationState.items())}"
+        )
+    return AnnotationState(state)
 
 
 def _from_type(annotation_type: int) -> AnnotationType:
     if annotation_type == annotations_pb2.ANNOTATION_TYPE_PHASE:
         return AnnotationType.PHASE
+    known = (
+        annotations_pb2.ANNOTATION_TYPE_UNSPECIFIED,
+        annotations_pb2.ANNOTATION_TYPE_DATA_REVIEW,
+    )
+    if annotation_type not in known:
+        raise InvalidArgumentError(
+            f"the annotation has the annotation_type {annotation_type}, which is none; the types"
+            f" are {_numbered(annotations_pb2.AnnotationType.items())}"
+        )
     return AnnotationType.REVIEW
+
+
+def _numbered(numbers: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{name} ({number})" for name, number in numbers if number)
 
 
 def _from_channels(
