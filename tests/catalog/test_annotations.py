@@ -370,6 +370,18 @@ class TestWhatPeopleMake:
         assert catalog.annotations.get(mine.annotation_id) == mine
         assert times(catalog, fast) == [(4, 6, False)]
 
+    @pytest.mark.parametrize(
+        ("filter_", "said"),
+        [
+            ("state == 'OPEN'", "'OPEN', which it never is; it is one of ANNOTATION_STATE_OPEN, "),
+            ("annotation_type in ['PHASE']", "DATA_REVIEW, ANNOTATION_TYPE_PHASE, "),
+        ],
+    )
+    def test_a_value_that_can_never_be_is_refused(self, catalog, filter_, said):
+        """With those that can be."""
+        with pytest.raises(InvalidArgumentError, match=said):
+            catalog.annotations.list(ListRequest(filter_))
+
     def test_a_condition_is_named_by_itself_or_by_its_version(self, catalog, asset_id, fast):
         """One that is known, and the same if both are there."""
         draft = AnnotationDraft("mine", 5, 9, asset_ids=(asset_id,))

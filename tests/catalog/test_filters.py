@@ -14,8 +14,13 @@ from hypothesis import strategies as st
 from sift_server.catalog import (
     CHANNEL_FIELDS,
     COMPONENT_CHANNEL_FIELDS,
+    AnnotationDraft,
+    AnnotationState,
     Attributes,
+    CommentPart,
     ListRequest,
+    LogDraft,
+    LogKind,
     RunDraft,
     database,
 )
@@ -68,7 +73,28 @@ def runs(tmp_path_factory) -> Iterator[Catalog]:
         for number, draft in enumerate(RUNS):
             clock.now_ns = JANUARY_NS + number * HOUR_NS
             opened.runs.create(draft)
+        _annotate(opened)
         yield opened
+
+
+def _annotate(catalog: Catalog) -> None:
+    """Open and flagged ones of the first run, with comments; of the second, an open one."""
+    ids = {run.draft.name: run.run_id for run in catalog.runs.list(ListRequest()).items}
+    comment = LogDraft(LogKind.COMMENT, (CommentPart("hm"),))
+    for name, state, is_archived in (
+        (HOTFIRE, AnnotationState.OPEN, False),
+        (HOTFIRE, AnnotationState.FLAGGED, False),
+        (ITS, AnnotationState.OPEN, False),
+        (SMALL, AnnotationState.RESOLVED, True),
+    ):
+        draft = AnnotationDraft(
+            "a", 5, 9, state=state, run_id=ids[name], attributes=Attributes(("test",))
+        )
+        annotation_id = catalog.annotations.create(draft).annotation_id
+        if name != ITS:
+            catalog.annotations.add_log(annotation_id, comment)
+        catalog.annotations.add_log(annotation_id, LogDraft(LogKind.ASSIGNED))
+        catalog.annotations.set_archived([annotation_id], archived=is_archived)
 
 
 def names(catalog: Catalog, text: str) -> list[str]:
@@ -168,11 +194,18 @@ CEL = {
     "metadata.site == null": [SMALL, LARGE],
     "metadata.site != 'north'": [ITS, SMALL, LARGE],
     "metadata.unknown == 'x'": [],
-    "created_by_user_id == 'user' || modified_by_user_id in ['user']": [],
-    "created_by_user_id == '' && tag_id != 'tag' && annotation_state == ''": NAMES,
-    "tag_id in ['tag'] || asset_tag_id.contains('t') || annotation_state == 'OPEN'": [],
-    "annotation_comments_count > 0 || annotation_comments_count in [1, 2]": [],
-    "annotation_comments_count == 0 && annotation_comments_count < 1": NAMES,
+    "tag_id != 'tag'": NAMES,
+    "tag_id in ['tag']": [],
+    # Of annotations that are archived, nothing.
+    "annotation_state == 'ANNOTATION_STATE_FLAGGED'": [HOTFIRE],
+    "annotation_state in ['ANNOTATION_STATE_OPEN', 'ANNOTATION_STATE_FLAGGED']": [HOTFIRE, ITS],
+    "annotation_state != 'ANNOTATION_STATE_OPEN'": [SMALL, LARGE],
+    "annotation_state == 'ANNOTATION_STATE_RESOLVED'": [],
+    "annotation_state.contains('OPEN')": [HOTFIRE, ITS],
+    "annotation_state == null": [SMALL, LARGE],
+    "annotation_comments_count == 2": [HOTFIRE],
+    "annotation_comments_count > 0 && annotation_comments_count in [1, 2]": [HOTFIRE],
+    "annotation_comments_count == 0 && annotation_comments_count < 1": [ITS, SMALL, LARGE],
     "organization_id == 'org' // a comment": [LARGE],
     "true": NAMES,
     "false || !true": [],
@@ -211,6 +244,15 @@ def test_filters_mean_what_cel_means(runs, text):
             "asset_name in ['x']",
             "asset_name yet: .* filter by name, client_key, tag_name, metadata",
         ),
+        ("asset_tag_id == 'x'", "can't ask runs for asset_tag_id yet"),
+        ("created_by_user_id == ''", "does not keep who made or changed runs"),
+        ("modified_by_user_id in ['x']", "can't ask runs for modified_by_user_id yet"),
+        (
+            "annotation_state == 'OPEN'",
+            "annotation_state with 'OPEN', which it never is; it is one of ANNOTATION_STATE_OPEN, ",
+        ),
+        ("annotation_state in ['ANNOTATION_STATE_OPEN', 'x']", "with 'x', which it never is"),
+        ("'' != annotation_state", "with '', which it never is"),
         ("name.first == 'x'", "the field 'name.first'"),
         ("metadata == 'x'", "the field 'metadata'"),
         ('name=="a"b"', "can't be read at column 10"),
@@ -377,8 +419,10 @@ def test_assets_and_channels_have_fields_of_their_own(catalog):
     assert assets('name in ["Rover"]') == ["Rover"]
     assert assets("name_lower == 'lander' && is_archived == false") == ["Lander"]
     assert assets(f"asset_id in ['{config.asset_id}', 'x']") == ["Rover"]
-    assert assets("tag_id == 'x' || created_by_user_id in ['x']") == []
-    assert assets("tag_id == null && modified_by_user_id == ''") == ["Lander", "Rover"]
+    assert assets("tag_id == 'x'") == []
+    assert assets("tag_id == null") == ["Lander", "Rover"]
+    with pytest.raises(InvalidArgumentError, match="does not keep who made or changed assets"):
+        assets("created_by_user_id in ['x']")
     catalog.assets.update(
         config.asset_id, lambda one: replace(one, attributes=Attributes(tags=("lab",)))
     )
@@ -393,9 +437,7 @@ def test_assets_and_channels_have_fields_of_their_own(catalog):
     asset = f"asset_id == '{config.asset_id}'"
     assert channels(f'{asset} && name in ["a","m.c"]') == ["a", "m.c"]
     assert channels(f"{asset} && active == true") == ["a", "b", "m.c"]
-    assert channels("created_by_user_id == 'x' || modified_by_user_id == 'x'") == []
-    assert channels(f"{asset} && created_by_user_id == '' && name == 'a'") == ["a"]
-    for field in ("run_id", "run_name", "run_client_key"):
+    for field in ("run_id", "run_name", "run_client_key", "created_by_user_id"):
         for fields in (CHANNEL_FIELDS, COMPONENT_CHANNEL_FIELDS):
             with pytest.raises(InvalidArgumentError, match=f"can't ask channels for {field} yet"):
                 catalog.channels.list(ListRequest(f"{field} == 'x'"), fields)

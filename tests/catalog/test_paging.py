@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sift_server.catalog import Catalog
 
 ORDERS = (
-    "created_by_user_id desc, annotation_comments_count",
+    "annotation_comments_count desc",
     "",
     "name",
     "name desc",

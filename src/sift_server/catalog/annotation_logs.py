@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from sift_server.catalog import tables
 from sift_server.catalog.annotation_rows import AnnotationState
-from sift_server.catalog.fields import Field, Filterable, Kind
+from sift_server.catalog.fields import Field, Filterable, Kind, named_numbers_field
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.errors import InvalidArgumentError, NotFoundError
 
@@ -34,14 +34,7 @@ ANNOTATION_LOG_FIELDS = Filterable(
         "created_date": Field(Kind.TIME, _columns.created_ns),
         # An entry never changes.
         "modified_date": Field(Kind.TIME, _columns.created_ns),
-        "kind": Field(
-            Kind.TEXT,
-            case(
-                {1: "COMMENT", 2: "STATE_UPDATE", 3: "ASSIGNED"},
-                value=_columns.kind,
-                else_="UNSPECIFIED",
-            ),
-        ),
+        "kind": named_numbers_field(_columns.kind, "", ("COMMENT", "STATE_UPDATE", "ASSIGNED")),
     },
 )
 _listing = Listing(ANNOTATION_LOG_FIELDS, "created_date", (_columns.sequence,))

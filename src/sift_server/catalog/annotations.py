@@ -27,7 +27,7 @@ from sift_server.catalog.fields import (
     Kind,
     MetadataField,
     has_row,
-    named_numbers,
+    named_numbers_field,
     tags_field,
 )
 from sift_server.catalog.paging import Listing, ListRequest, Page
@@ -93,15 +93,11 @@ ANNOTATION_FIELDS = Filterable(
             Kind.BOOL, and_(_columns.is_pending, not_(annotation_rows.run_has_stopped()))
         ),
         "run_id": Field(Kind.TEXT, _columns.run_id, is_nullable=True),
-        "state": Field(
-            Kind.TEXT,
-            named_numbers(
-                _columns.state, "ANNOTATION_STATE", [one.name for one in AnnotationState]
-            ),
+        "state": named_numbers_field(
+            _columns.state, "ANNOTATION_STATE_", [one.name for one in AnnotationState]
         ),
-        "annotation_type": Field(
-            Kind.TEXT,
-            named_numbers(_columns.annotation_type, "ANNOTATION_TYPE", ("DATA_REVIEW", "PHASE")),
+        "annotation_type": named_numbers_field(
+            _columns.annotation_type, "ANNOTATION_TYPE_", ("DATA_REVIEW", "PHASE")
         ),
         "assignee": Field(Kind.TEXT, _columns.assigned_to_user_id),
         "organization_id": Field(Kind.TEXT, _columns.organization_id),

@@ -11,13 +11,13 @@ from sift_server.catalog import tables
 from sift_server.catalog.attributes import Attributes, AttributeTables
 from sift_server.catalog.chunks import chunks
 from sift_server.catalog.fields import (
-    ALWAYS_EMPTY,
     Field,
     Filterable,
     Kind,
     MetadataField,
     tag_ids_field,
     tags_field,
+    without_users,
 )
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.errors import NotFoundError
@@ -43,12 +43,11 @@ ASSET_FIELDS = Filterable(
         "modified_date": Field(Kind.TIME, _columns.modified_ns),
         "archived_date": Field(Kind.TIME, _columns.archived_ns, is_nullable=True),
         "is_archived": Field(Kind.BOOL, _columns.archived_ns.is_not(None)),
-        "created_by_user_id": ALWAYS_EMPTY,
-        "modified_by_user_id": ALWAYS_EMPTY,
         "tag_id": tag_ids_field(tables.asset_tags, _columns.asset_id),
         "tag_name": tags_field(tables.asset_tags, _columns.asset_id),
         "metadata": MetadataField(tables.asset_metadata, _columns.asset_id),
     },
+    missing=without_users("assets"),
 )
 _listing = Listing(ASSET_FIELDS, "created_date desc", (_columns.sequence,))
 

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, insert, literal, select, update
 
 from sift_server.catalog import tables
 from sift_server.catalog.chunks import chunks
-from sift_server.catalog.fields import ALWAYS_EMPTY, Field, Filterable, Kind
+from sift_server.catalog.fields import Field, Filterable, Kind, without_users
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.errors import NotFoundError
 from sift_wire.columns import DataType
@@ -35,7 +35,10 @@ _NO_RUNS = (
     "the catalog does not say which channels have data of a run; filter by asset_id or name"
     " instead, and name the run when you ask for data"
 )
-_missing = dict.fromkeys(("run_id", "run_name", "run_client_key"), _NO_RUNS)
+_missing = {
+    **dict.fromkeys(("run_id", "run_name", "run_client_key"), _NO_RUNS),
+    **without_users("channels"),
+}
 
 CHANNEL_FIELDS = Filterable(
     "channels",
@@ -49,8 +52,6 @@ CHANNEL_FIELDS = Filterable(
         # Channels can't be archived yet.
         "active": Field(Kind.BOOL, literal(value=True)),
         "is_archived": Field(Kind.BOOL, literal(value=False)),
-        "created_by_user_id": ALWAYS_EMPTY,
-        "modified_by_user_id": ALWAYS_EMPTY,
     },
     _missing,
 )

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Table, case, exists, literal
+from sqlalchemy import ColumnElement, Table, case, exists
 
 from sift_server.catalog import tables
 
@@ -39,12 +39,14 @@ class Field:
         is_nullable: Whether a value may be missing.
         within: For values in a table of their own: turns a condition on `column` into the
             condition that a row of the resource has such a value.
+        names: All that a value can be, of one that the protocol has names for; else empty.
     """
 
     kind: Kind
     column: ColumnElement[Any]
     is_nullable: bool = False
     within: Callable[[Condition], Condition] | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def is_sortable(self) -> bool:
@@ -86,27 +88,28 @@ class Filterable:
         )
 
 
-ALWAYS_EMPTY = Field(Kind.TEXT, literal(""))
-"""A field of what this server has none of, such as who made an asset: clients see it empty."""
-
-ALWAYS_ZERO = Field(Kind.NUMBER, literal(0))
-"""The number of what this server has none of, such as annotations."""
-
-
 def has_row(*conditions: Condition) -> Condition:
     """Return the condition that a table has a row for which all these are true."""
     return exists().where(*conditions)
 
 
-def named_numbers(
-    column: ColumnElement[int], prefix: str, names: Sequence[str]
-) -> ColumnElement[str]:
-    """Return numbers by the names that the protocol has for them, the first of which is 1."""
-    return case(
-        {number: f"{prefix}_{name}" for number, name in enumerate(names, 1)},
-        value=column,
-        else_=f"{prefix}_UNSPECIFIED",
-    )
+def named_numbers_field(
+    column: ColumnElement[int],
+    prefix: str,
+    names: Sequence[str],
+    within: Callable[[Condition], Condition] | None = None,
+) -> Field:
+    """Return the field of numbers that the protocol has names for, the first of which is 1."""
+    whole = [f"{prefix}{name}" for name in names]
+    unspecified = f"{prefix}UNSPECIFIED"
+    named = case(dict(enumerate(whole, 1)), value=column, else_=unspecified)
+    return Field(Kind.TEXT, named, within=within, names=(*whole, unspecified))
+
+
+def without_users(resource: str) -> dict[str, str]:
+    """Return why a resource can't be asked for who made it; see `Filterable.missing`."""
+    why = f"this server does not keep who made or changed {resource}; leave it out"
+    return {"created_by_user_id": why, "modified_by_user_id": why}
 
 
 def tags_field(table: Table, owner_id: ColumnElement[str]) -> Field:

@@ -76,6 +76,7 @@ class _Operand:
     Attributes:
         value: A `ColumnElement`, or a Python value if `is_literal`; of metadata, a `_Metadata`.
         written: How the filter wrote it, for messages.
+        names: As of the field that it is.
     """
 
     kind: Kind
@@ -84,6 +85,7 @@ class _Operand:
     is_literal: bool = False
     is_nullable: bool = False
     within: Callable[[Condition], Condition] | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ class _Translator:
             return not_(self._compare("==", left, right))
         left, right = _fit(left, right)
         self._check_comparable(sign, left, right)
+        if sign == "==":
+            _check_named(left, right)
         if right.kind is Kind.NULL:
             return _is_missing(left)
         if left.kind is Kind.YEAR:
@@ -192,6 +196,7 @@ class _Translator:
                 self._count_operation()
                 conditions.append(self._compare("==", left, item))
             else:
+                _check_named(one, literal)
                 operands[one.kind] = one
                 listed.setdefault(one.kind, []).append(literal.value)
         # However long a list is, it is one operation, which the database looks up in an index.
@@ -266,6 +271,7 @@ class _Translator:
             name,
             is_nullable=field.is_nullable,
             within=field.within,
+            names=field.names,
         )
 
     def _entry(self, name: str, key: str, is_quoted: bool) -> _Operand:
@@ -392,6 +398,16 @@ def _fit(left: _Operand, right: _Operand) -> tuple[_Operand, _Operand]:
         if left.kind is Kind.DURATION:
             return left, replace(right, kind=Kind.DURATION, value=duration_ns(right.value))
     return left, right
+
+
+def _check_named(left: _Operand, right: _Operand) -> None:
+    if left.names and right.is_literal and right.kind is Kind.TEXT is left.kind:
+        if right.value in left.names:
+            return
+        raise InvalidArgumentError(
+            f"the filter compares {left.written} with {right.written}, which it never is; it is one"
+            f" of {', '.join(left.names)}"
+        )
 
 
 def _as_text(operand: _Operand) -> _Operand:

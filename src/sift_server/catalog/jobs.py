@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, insert, select, update
 
 from sift_server.catalog import report_rules, tables, users
-from sift_server.catalog.fields import Field, Filterable, Kind, named_numbers
+from sift_server.catalog.fields import Field, Filterable, Kind, named_numbers_field
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.catalog.report_rows import UNFINISHED, RuleStatus
 from sift_server.errors import (
@@ -56,13 +56,11 @@ JOB_FIELDS = Filterable(
     "jobs",
     {
         "job_id": Field(Kind.TEXT, _columns.job_id),
-        "job_status": Field(
-            Kind.TEXT,
-            named_numbers(_columns.status, "JOB_STATUS", [one.name for one in JobStatus]),
+        "job_status": named_numbers_field(
+            _columns.status, "JOB_STATUS_", [one.name for one in JobStatus]
         ),
-        "job_type": Field(
-            Kind.TEXT,
-            named_numbers(_columns.job_type, "JOB_TYPE", [one.name for one in JobType]),
+        "job_type": named_numbers_field(
+            _columns.job_type, "JOB_TYPE_", ("RULE_EVALUATION", "DATA_IMPORT", "DATA_EXPORT")
         ),
         "report_id": Field(Kind.TEXT, _columns.report_id, is_nullable=True),
         "organization_id": Field(Kind.TEXT, _columns.organization_id),

@@ -17,7 +17,7 @@ from sift_server.catalog.fields import (
     Filterable,
     Kind,
     MetadataField,
-    named_numbers,
+    named_numbers_field,
     tags_field,
 )
 from sift_server.catalog.paging import Listing, ListRequest, Page
@@ -50,7 +50,9 @@ REPORT_FIELDS = Filterable(
         "run_id": Field(Kind.TEXT, _reports.run_id),
         "name": Field(Kind.TEXT, _reports.name),
         "description": Field(Kind.TEXT, _reports.description),
-        "report_type": Field(Kind.TEXT, literal("REPORT_TYPE_RULE_EVALUATION")),
+        "report_type": named_numbers_field(
+            literal(1), "REPORT_TYPE_", ("RULE_EVALUATION", "CANVAS")
+        ),
         "organization_id": Field(Kind.TEXT, _reports.organization_id),
         "created_by_user_id": Field(Kind.TEXT, _reports.created_by_user_id),
         "modified_by_user_id": Field(Kind.TEXT, _reports.modified_by_user_id),
@@ -71,11 +73,8 @@ SUMMARY_FIELDS = Filterable(
         "rule_version_id": Field(Kind.TEXT, _report_rules.rule_version_id),
         "report_rule_version_id": Field(Kind.TEXT, _report_rules.report_rule_version_id),
         "asset_id": Field(Kind.TEXT, _report_rules.asset_id),
-        "status": Field(
-            Kind.TEXT,
-            named_numbers(
-                _report_rules.status, "REPORT_RULE_STATUS", [one.name for one in RuleStatus]
-            ),
+        "status": named_numbers_field(
+            _report_rules.status, "REPORT_RULE_STATUS_", [one.name for one in RuleStatus]
         ),
         "display_order": Field(Kind.NUMBER, _report_rules.position),
         "created_date": Field(Kind.TIME, _report_rules.created_ns),

@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sift_server.catalog import tables
+from sift_server.catalog.annotation_logs import LogKind
+from sift_server.catalog.annotation_rows import AnnotationState
 from sift_server.catalog.attributes import NO_ATTRIBUTES, Attributes, AttributeTables
 from sift_server.catalog.chunks import chunks
 from sift_server.catalog.fields import (
-    ALWAYS_EMPTY,
-    ALWAYS_ZERO,
     Field,
     Filterable,
     Kind,
     MetadataField,
+    has_row,
+    named_numbers_field,
     tag_ids_field,
     tags_field,
+    without_users,
 )
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.errors import (
@@ -39,6 +42,19 @@ if TYPE_CHECKING:
 _columns = tables.runs.c
 _attributes = AttributeTables("a run", tables.run_tags, tables.run_metadata)
 _duration = Field(Kind.DURATION, _columns.stop_ns - _columns.start_ns, is_nullable=True)
+_annotations, _logs = tables.annotations_table.c, tables.annotation_logs.c
+_is_of_run = (
+    _annotations.run_id == _columns.run_id,
+    _annotations.archived_ns.is_(None),
+    _annotations.deleted_ns.is_(None),
+)
+_comments_count = (
+    select(func.count())
+    .where(*_is_of_run, _logs.annotation_id == _annotations.annotation_id)
+    .where(_logs.kind == LogKind.COMMENT)
+    .correlate(tables.runs)
+    .scalar_subquery()
+)
 _NO_ASSETS = (
     "the catalog does not say which runs have data of an asset; filter by name, client_key,"
     " tag_name, metadata or times instead"
@@ -62,16 +78,21 @@ RUN_FIELDS = Filterable(
         "is_archived": Field(Kind.BOOL, _columns.archived_ns.is_not(None)),
         "is_pinned": Field(Kind.BOOL, _columns.is_pinned),
         "is_stopped": Field(Kind.BOOL, _columns.stop_ns.is_not(None)),
-        "annotation_comments_count": ALWAYS_ZERO,
-        "annotation_state": ALWAYS_EMPTY,
-        "asset_tag_id": ALWAYS_EMPTY,
-        "created_by_user_id": ALWAYS_EMPTY,
-        "modified_by_user_id": ALWAYS_EMPTY,
+        "annotation_comments_count": Field(Kind.NUMBER, _comments_count),
+        "annotation_state": named_numbers_field(
+            tables.annotations_table.c.state,
+            "ANNOTATION_STATE_",
+            [one.name for one in AnnotationState],
+            within=lambda that: has_row(*_is_of_run, that),
+        ),
         "tag_id": tag_ids_field(tables.run_tags, _columns.run_id),
         "tag_name": tags_field(tables.run_tags, _columns.run_id),
         "metadata": MetadataField(tables.run_metadata, _columns.run_id),
     },
-    missing={"asset_id": _NO_ASSETS, "asset_name": _NO_ASSETS},
+    missing={
+        **dict.fromkeys(("asset_id", "asset_name", "asset_tag_id"), _NO_ASSETS),
+        **without_users("runs"),
+    },
 )
 _listing = Listing(RUN_FIELDS, "created_date desc", (_columns.sequence,))
 
