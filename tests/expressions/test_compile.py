@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from sift_server.cel import DEPTH_MAX
@@ -24,13 +25,16 @@ from sift_server.expressions.compile import (
     EXPRESSION_TOKENS_MAX,
 )
 from sift_server.expressions.functions.strings import PATTERN_CHARS_MAX
+from sift_server.expressions.values import Texts
 from support.expressions import REFERENCES
 
 SOURCES = {
     "$1": Source("speed", "speed", Type.DOUBLE),
     "$2": Source("gear", "gear", Type.INT),
     "$3": Source("on", "on", Type.BOOL),
-    "$4": Source("state", "state", Type.STRING, frozenset(["Idle", "Run"])),
+    "$4": Source(
+        "state", "state", Type.STRING, frozenset(["Idle", "Run"]), {}, frozenset(["0", "1"])
+    ),
     "$5": Source("log", "log", Type.STRING),
     "$6": REFERENCES["$f"],
     "$7": Source("blob", "blob", None),
@@ -47,7 +51,16 @@ WRONG = [
     ("$1 > 'a", "at column 6", "look like"),
     ("$1 > {}", "made of"),
     ("$5 == '\ud800'", "column 8", "write the whole character"),
-    ("$2 > 9223372036854775808", "64 bits", "1e19"),
+    ("$2 > 9223372036854775808", "column 6", "64 bits", "1e19"),
+    ("$1 > 1e400", "column 6", "1e400", "beyond all doubles"),
+    ("$1 > -1e400", "column 6", "beyond all doubles"),
+    (r"""$5 == 'a\x'""", "column 9", r"\x without its digits", r"\x41"),
+    (r"""$5 == "\u12" """, "column 8", r"\u without its digits"),
+    (r"""$5 == 'a\ud83d'""", "column 9", r"\ud83d, which is not a character"),
+    ("$2 in [1, {}]", "column 11", "made of"),
+    ("$2 > 1 or $2 < 0", "column 8", "or is written `||`", "look like"),
+    ("not $3 AND $3", "not is written `!`, and is written `&&`"),
+    ("$5 == 'or' 1", "column 12", "can't be read at column 12; it should"),
     # Names.
     ("$9 > 1", "column 1", "$9", "'$1', '$2'"),
     ("1 > spede", "column 5", "spede", "check how"),
@@ -62,8 +75,12 @@ WRONG = [
     ("1 < 2 && $2 == $5", "column 10", "gear (an integer)", "log (a string)", "have to be"),
     ("$3 > true", "column 1", "on (a bool)", "== or !="),
     ("$3 == 2", "column 1", "on (a bool)", "an integer"),
-    ("$4 == 'Stop'", "column 7", "state (a string)", "'Stop'", "'Idle', 'Run'"),
-    ("$4 in ['Idle', 'Stop']", "column 16", "state (a string)", "'Idle', 'Run'"),
+    ("$4 == 'Stop'", "column 7", "state (an enum)", "'Stop'", "'Idle', 'Run'"),
+    ("$4 in ['Idle', 'Stop']", "column 16", "state (an enum)", "'Idle', 'Run'"),
+    ("$4 == '1'", "column 7", "state (an enum)", "'Idle', 'Run'"),
+    ("$4 == '07'", "column 7", "'07'", "'Idle', 'Run'"),
+    ("$4 == 7", "column 1", "state (an enum)", "an enum is its names: 'Idle', 'Run'"),
+    ("7 == $4", "state (an enum)", "an enum is its names: 'Idle', 'Run'"),
     ("$1 && true", "column 1", "speed (a double)", "`... > 0`"),
     ("!$2", "column 2", "gear (an integer)", "`... > 0`"),
     ("$1 ? 1 : 2", "column 1", "speed (a double)", "`... > 0`"),
@@ -145,6 +162,59 @@ def test_a_condition_is_true_or_false() -> None:
     assert compile_condition("$1 > 1", SOURCES).type is Type.BOOL
     with pytest.raises(InvalidArgumentError, match="a double, not a condition: compare it"):
         compile_condition("$1 + 1", SOURCES)
+
+
+def test_a_number_of_an_enum_without_a_name_is_its_digits() -> None:
+    """Such as a value that was added later; those with names are refused above."""
+    expression = compile_expression("$4 == '7' || $4 in ['Idle', '42']", SOURCES)
+    texts = Column(Type.STRING, Texts(pa.array(["7", "Run", "42"], pa.large_string())))
+    found, _ = expression.advance(None, [Signal(np.arange(3), texts)])
+    assert found.column.values.tolist() == [True, False, True]
+
+
+def truths(text: str, kind: Type, values: np.ndarray) -> list[bool]:
+    """Of `$1`, a value a point."""
+    expression = compile_expression(text, {"$1": Source("x", "x", kind)})
+    found, _ = expression.advance(None, [Signal(np.arange(len(values)), Column(kind, values))])
+    return found.column.values.tolist()
+
+
+def test_a_float_is_compared_as_a_double() -> None:
+    """As docs/expressions.md says, which gives a way around it."""
+    floats = np.array([0.1, 0.5], np.float32).astype(np.float64)
+    assert truths("$1 == 0.1", Type.DOUBLE, floats) == [False, False]
+    assert truths("abs($1 - 0.1) < 1e-6", Type.DOUBLE, floats) == [True, False]
+    assert truths("$1 == 0.5", Type.DOUBLE, floats) == [False, True]
+
+
+def test_large_unsigned_integers_are_compared_with_doubles() -> None:
+    """None of them rounded; integer literals have no more than 63 bits."""
+    numbers = np.array([2**63 - 1, 2**63, 2**63 + 1, 2**64 - 1], np.uint64)
+    assert truths("$1 > 9223372036854775808.0", Type.INT, numbers) == [False, False, True, True]
+    assert truths("$1 == 9223372036854775808.0", Type.INT, numbers) == [False, True, False, False]
+    assert truths("$1 < 18446744073709551616.0", Type.INT, numbers) == [True] * 4
+
+
+def test_escapes_of_regular_expressions_stay() -> None:
+    """Only what CEL has an escape for is one, and `x{...}` is none of CEL."""
+    compile_expression(r"matches($5, '\x{41}\d+\.\x41')", SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("stdev", "did you mean stddev()?"),
+        ("isnan", "did you mean isNaN()?"),
+        ("starts_with", "did you mean startsWith()?"),
+        ("int", "the functions are "),
+        ("mean", "the functions are "),
+    ],
+)
+def test_only_close_names_of_functions_are_proposed(name: str, said: str) -> None:
+    """Others get the list."""
+    with pytest.raises(InvalidArgumentError) as caught:
+        compile_expression(f"{name}($1) > 1", SOURCES)
+    assert said in str(caught.value)
 
 
 def test_channels_are_found_by_reference_and_by_name() -> None:

@@ -95,7 +95,7 @@ def test_an_expression_has_a_type(stub, references, expression, data_type):
 def test_what_is_wrong_is_said(stub, references):
     """Which is an answer, not a failure of the call."""
     found = validated(stub, expression="$3 == 'Stop'", channel_references=references)
-    assert "at column 7, compares state (a string) with 'Stop'" in found
+    assert "at column 7, compares state (an enum) with 'Stop'" in found
     assert "stands for no channel" in validated(stub, expression="$1 > 1")
     found = validated(stub, expression="$1 > 1", channel_references={"$1": "no id"})
     assert "$1 stands for no channel: there is no channel with the id 'no id'" in found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import threading
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ INT_64_MAX = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a kind of text may have of CEL, and how errors speak of it.
+    r"""What a kind of text may have of CEL, and how errors speak of it.
 
     Attributes:
         noun: What the text is.
@@ -60,6 +61,8 @@ class Dialect:
         elements: What it is made of, as a sentence goes on.
         is_arithmetic: Whether it may have `* / %` and `? :`.
         has_references: Whether names may begin with `$`.
+        has_exact_escapes: Whether a `\x` or `\u` without its digits is refused. Otherwise it is
+            what is written, for clients that do not escape the backslashes of names.
     """
 
     noun: str
@@ -70,6 +73,7 @@ class Dialect:
     elements: str
     is_arithmetic: bool = False
     has_references: bool = False
+    has_exact_escapes: bool = False
 
 
 def parse(text: str, dialect: Dialect) -> Node:
@@ -115,8 +119,9 @@ def _parse(text: str, dialect: Dialect) -> Node:
     except CELParseError as error:
         where = _where(text, error.line, error.column)
         raise InvalidArgumentError(
-            f"the {dialect.noun} {shortened(text)} can't be read{where}; it should look like"
-            f" `{dialect.example}`, with quotes inside of a string escaped by a backslash"
+            f"the {dialect.noun} {shortened(text)} can't be read{where}; {_word_hint(plain)}it"
+            f" should look like `{dialect.example}`, with quotes inside of a string escaped by a"
+            " backslash"
         ) from None
     return _Reader(text, dialect).node(tree, 0)
 
@@ -127,6 +132,17 @@ def _where(text: str, line: int | None, column: int | None) -> str:
         return " at its end"
     lines_before = text.split("\n")[: line - 1]
     return f" at column {sum(len(each) + 1 for each in lines_before) + column}"
+
+
+_SIGNS = {"and": "&&", "or": "||", "not": "!"}
+_WORD = re.compile(rf"\b(?:{'|'.join(_SIGNS)})\b", re.IGNORECASE)
+
+
+def _word_hint(plain: str) -> str:
+    """What to write for operators that are words elsewhere, if a text without strings has some."""
+    words = dict.fromkeys(match[0].lower() for match in _WORD.finditer(plain))
+    told = [f"{word} is written `{_SIGNS[word]}`" for word in words]
+    return f"{', '.join(told)}; " if told else ""
 
 
 _REFERENCE = re.compile(r"\$(?=\w)")
@@ -296,14 +312,20 @@ class _Reader:
         if token.type in _STRINGS:
             # The parser did not see what is in it.
             written = self._word(token)
-        value = _literal(token.type, written, self._dialect.noun)
+        try:
+            value = _literal(token.type, written, self._dialect)
+        except _LiteralError as error:
+            raise InvalidArgumentError(
+                f"the {self._dialect.noun} {shortened(self._text)}, at column"
+                f" {token.start_pos + error.offset + 1}, has {error}"
+            ) from None
         return Literal(value, at=token.start_pos)
 
     def _unsupported(self, tree: Any) -> InvalidArgumentError:  # noqa: ANN401
         written = self._text[tree.meta.start_pos : tree.meta.end_pos]
         return InvalidArgumentError(
-            f"{self._dialect.noun}s can't have {shortened(written)}: they are made of"
-            f" {self._dialect.elements}"
+            f"{self._dialect.noun}s can't have {shortened(written)}, at column {_start(tree) + 1}:"
+            f" they are made of {self._dialect.elements}"
         )
 
 
@@ -342,36 +364,51 @@ _OPERATORS = {
 }
 
 
-def _literal(kind: str, text: str, noun: str) -> str | int | float | bool | None:
+class _LiteralError(Exception):
+    """What is wrong in a literal, and how many characters behind its start."""
+
+    def __init__(self, what: str, offset: int = 0) -> None:
+        super().__init__(what)
+        self.offset = offset
+
+
+def _literal(kind: str, text: str, dialect: Dialect) -> str | int | float | bool | None:
     if kind in _STRINGS:
-        return _string(text, noun)
+        return _string(text, dialect)
     if kind == "BOOL_LIT":
         return text == "true"
     if kind == "NULL_LIT":
         return None
     if len(text) > NUMBER_CHARS_MAX:
-        raise InvalidArgumentError(
-            f"the number {shortened(text)} in the {noun} has more than {NUMBER_CHARS_MAX}"
-            " characters"
+        raise _LiteralError(
+            f"the number {shortened(text)}, which has more than {NUMBER_CHARS_MAX} characters"
         )
     if kind == "FLOAT_LIT":
-        return float(text)
+        double = float(text)
+        if math.isinf(double):
+            raise _LiteralError(
+                f"the number {shortened(text)}, which is beyond all doubles: they end at 1.8e308"
+            )
+        return double
     digits = text.rstrip("uU")
     number = int(digits, 16 if "x" in digits else 10)
     if not INT_64_MIN <= number <= INT_64_MAX:
-        raise InvalidArgumentError(
-            f"the number {shortened(text)} in the {noun} does not fit a signed integer of 64 bits;"
-            " write larger ones as doubles, such as 1e19"
+        raise _LiteralError(
+            f"the number {shortened(text)}, which does not fit a signed integer of 64 bits; write"
+            " larger ones as doubles, such as 1e19"
         )
     return number
 
 
-def _string(text: str, noun: str) -> str:
+def _string(text: str, dialect: Dialect) -> str:
     is_raw = text[0] in "rR"
     body = text[1:] if is_raw else text
     quotes = 3 if body[:3] in ('"""', "'''") else 1
     body = body[quotes:-quotes]
-    return body if is_raw else unescape(body, noun)
+    if is_raw:
+        return body
+    pattern = _EXACT_ESCAPE if dialect.has_exact_escapes else _ESCAPE
+    return pattern.sub(lambda match: _unescape_one(match, quotes + match.start()), body)
 
 
 def unescape(text: str, noun: str) -> str:
@@ -380,22 +417,34 @@ def unescape(text: str, noun: str) -> str:
     Raises:
         InvalidArgumentError: One stands for no character; `noun` is what the text is part of.
     """
-    return _ESCAPE.sub(lambda match: _unescape_one(match, noun), text)
+    try:
+        return _ESCAPE.sub(lambda match: _unescape_one(match, match.start()), text)
+    except _LiteralError as error:
+        raise InvalidArgumentError(f"the {noun} has {error}") from None
 
 
-_ESCAPE = re.compile(
-    r"\\(?:([abfnrtv\\'\"`?])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2}))"
+_ESCAPES = (
+    r"([abfnrtv\\'\"`?])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})"
 )
+_ESCAPE = re.compile(rf"\\(?:{_ESCAPES})")
+_EXACT_ESCAPE = re.compile(rf"\\(?:{_ESCAPES}|(?:x(?!{{)|u|U))")
+"""Also those that lack digits; `\\x{...}` is one of regular expressions."""
 _SINGLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
-def _unescape_one(match: re.Match[str], noun: str) -> str:
+def _unescape_one(match: re.Match[str], offset: int) -> str:
     single, *hexadecimal, octal = match.groups()
     if single is not None:
         return _SINGLE.get(single, single)
+    if octal is None and not any(hexadecimal):
+        raise _LiteralError(
+            f"{match[0]} without its digits, as in \\x41, \\u0041 and \\U00000041; a backslash is"
+            " written \\\\",
+            offset,
+        )
     code = int(octal, 8) if octal else int(next(filter(None, hexadecimal)), 16)
     if 0xD800 <= code < 0xE000 or code > 0x10FFFF:  # noqa: PLR2004 - what Unicode has no character for
-        raise InvalidArgumentError(f"{match[0]} in the {noun} is not a character")
+        raise _LiteralError(f"{match[0]}, which is not a character", offset)
     return chr(code)
 
 

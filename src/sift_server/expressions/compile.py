@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,12 @@ NESTED_DEPTH_MAX = 128
 
 _ARITHMETIC = frozenset("+-*/%")
 
+_CLOSE = 0.75
+"""How much a name has in common with one that was meant: stdev with stddev, not int with sin."""
+
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,9}")
+"""What a number of an enum is called that has no name."""
+
 _SHOWN_MAX = 12
 """How many names a message lists."""
 
@@ -53,6 +60,7 @@ _DIALECT = cel.Dialect(
     ),
     is_arithmetic=True,
     has_references=True,
+    has_exact_escapes=True,
 )
 
 
@@ -151,7 +159,10 @@ class _Typed:
     @property
     def what(self) -> str:
         """What it is, for messages."""
-        return self.type.value if self.source is None else f"{self.source.name} ({self.type.value})"
+        if self.source is None:
+            return self.type.value
+        kind = self.type.value if self.source.choices is None else "an enum"
+        return f"{self.source.name} ({kind})"
 
 
 @dataclass(slots=True)
@@ -353,8 +364,10 @@ class _RegionCompiler:
             ) from None
         finally:
             self._scope = outer
-        choices = None if typed.source is None else typed.source.choices
-        source = Source(nested.name, nested.key, typed.type, choices)
+        source = Source(nested.name, nested.key, typed.type)
+        if typed.source is not None:
+            inner = typed.source
+            source = replace(source, choices=inner.choices, named_digits=inner.named_digits)
         return replace(typed, node=node, source=source)
 
     def _leaf(
@@ -433,7 +446,7 @@ class _RegionCompiler:
             raise self._scope.error(
                 left.node,
                 f"compares {left.what} with {right.what} by {sign}; both have to be numbers,"
-                " strings or bools",
+                f" strings or bools{_names_hint(left, right)}",
             )
         if Type.BOOL in kinds and sign not in ("==", "!="):
             raise self._scope.error(
@@ -443,12 +456,15 @@ class _RegionCompiler:
             self._check_choice(one, other)
 
     def _check_choice(self, one: _Typed, other: _Typed) -> None:
-        choices = None if one.source is None else one.source.choices
-        if choices is None or other.literal is None or other.literal.values in choices:
+        source = one.source
+        if source is None or source.choices is None or other.literal is None:
+            return
+        text, choices = other.literal.values, source.choices
+        if text in choices or (_DIGITS.fullmatch(text) and text not in source.named_digits):
             return
         raise self._scope.error(
             other.node,
-            f"compares {one.what} with {cel.shortened(other.literal.values)}, which is none"
+            f"compares {one.what} with {cel.shortened(text)}, which is none"
             f" of its names, {_listed(sorted(choices))}",
         )
 
@@ -635,5 +651,15 @@ def _no_element(name: str, elements: Mapping[str, Source], key: str) -> str:
 def _alike(name: str) -> str:
     import difflib  # noqa: PLC0415 - for an error only
 
-    close = difflib.get_close_matches(name, FUNCTIONS, 1, cutoff=0.6)
-    return f"did you mean {close[0]}()?" if close else f"the functions are {', '.join(FUNCTIONS)}"
+    functions = {one.lower(): one for one in FUNCTIONS}
+    close = difflib.get_close_matches(name.lower(), functions, 1, cutoff=_CLOSE)
+    if close:
+        return f"did you mean {functions[close[0]]}()?"
+    return f"the functions are {', '.join(FUNCTIONS)}"
+
+
+def _names_hint(*sides: _Typed) -> str:
+    for side in sides:
+        if side.source is not None and side.source.choices is not None:
+            return f", and an enum is its names: {_listed(sorted(side.source.choices))}"
+    return ""

@@ -20,8 +20,9 @@ class Source:
         key: What tells it from others, for whoever brings its points.
         type: Type of its values; None of a bit field, of which only elements can be named, and of
             bytes, of which nothing can.
-        choices: The strings that it can be, of an enum; None if it can be any.
+        choices: The names of an enum, beside which it can be digits; None if it can be any string.
         elements: Of a bit field: its elements by name.
+        named_digits: Of an enum: the digits of the numbers that have names, which it is not.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Source:
     type: Type | None
     choices: frozenset[str] | None = None
     elements: Mapping[str, Source] = field(default_factory=dict)
+    named_digits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

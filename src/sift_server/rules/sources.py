@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,6 +111,9 @@ def source_of(channel: Channel) -> Source:
         }
         return Source(config.fqn, SourceKey(channel.channel_id, data_type), None, None, elements)
     names = {one.key: one.name for one in config.enum_types}
-    choices = frozenset(names.values()) if data_type is DataType.ENUM else None
     key = SourceKey(channel.channel_id, data_type, names=names)
-    return Source(config.fqn, key, _TYPES.get(data_type), choices)
+    source = Source(config.fqn, key, _TYPES.get(data_type))
+    if data_type is not DataType.ENUM:
+        return source
+    digits = frozenset(map(str, names))
+    return replace(source, choices=frozenset(names.values()), named_digits=digits)
