@@ -181,6 +181,8 @@ def test_a_template_that_is_none_is_refused(templates, rule_ids):
     with pytest.raises(NotFoundError, match="no rule with the id 'x'"):
         create_template(templates, ["x"])
     with pytest.raises(NotFoundError, match="no report template with that id or client key"):
+        templates.get_report_template(report_templates_pb2.GetReportTemplateRequest(client_key="x"))
+    with pytest.raises(InvalidArgumentError, match="which report template; give its id, or its"):
         templates.get_report_template(report_templates_pb2.GetReportTemplateRequest())
     assert listed_templates(templates) == ["acceptance"]
 

@@ -292,6 +292,14 @@ def test_a_client_key_is_unique_and_stays(service, asset_id):
     assert (back.rule_id, back.HasField("deleted_date")) == (rule.rule_id, False)
 
 
+@pytest.mark.parametrize("verb", ["get", "archive", "unarchive", "delete", "undelete", "update"])
+def test_a_rule_is_named_by_its_id_or_its_client_key(service, verb):
+    """One of both is needed."""
+    request = getattr(rules_pb2, f"{verb.title()}RuleRequest")()
+    with pytest.raises(InvalidArgumentError, match="which rule; give its id, or its client key"):
+        getattr(service, f"{verb}_rule")(request)
+
+
 def test_rules_are_archived_deleted_and_brought_back(catalog, service, asset_id):
     """One or many, by id or key; neither is live, and deleted ones are listed if asked for."""
     a = create(service, update_of(asset_id, "a", client_key="ka"))

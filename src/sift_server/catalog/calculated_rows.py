@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sift_server.catalog import tables
 from sift_server.catalog.calculated_documents import from_document
 from sift_server.catalog.chunks import chunks
+from sift_server.catalog.identified import check_identified
 from sift_server.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ def get(connection: Connection, calculated_channel_id: str, client_key: str) -> 
 
     Raises:
         NotFoundError: There is none.
+        InvalidArgumentError: Both are empty.
     """
+    check_identified("calculated channel", calculated_channel_id, client_key)
     condition = (
         _channels.calculated_channel_id == calculated_channel_id
         if calculated_channel_id

@@ -10,6 +10,7 @@ from sqlalchemy import or_, select
 from sift_server.catalog import tables
 from sift_server.catalog.attributes import NO_ATTRIBUTES, Attributes, AttributeTables
 from sift_server.catalog.chunks import chunks
+from sift_server.catalog.identified import check_identified
 from sift_server.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ def find(connection: Connection, report_template_id: str, client_key: str) -> Re
 
     Raises:
         NotFoundError: There is none.
+        InvalidArgumentError: Both are empty.
     """
+    check_identified("report template", report_template_id, client_key)
     if report_template_id:
         return get(connection, _columns.report_template_id == report_template_id)
     return get(connection, _columns.client_key == client_key)

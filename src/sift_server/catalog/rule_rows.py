@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from sift_server.catalog import tables
 from sift_server.catalog.chunks import chunks
+from sift_server.catalog.identified import check_identified
 from sift_server.catalog.rule_documents import from_document
 from sift_server.errors import NotFoundError
 
@@ -143,7 +144,9 @@ def get(connection: Connection, rule_id: str, client_key: str) -> Rule:
 
     Raises:
         NotFoundError: There is none.
+        InvalidArgumentError: Both are empty.
     """
+    check_identified("rule", rule_id, client_key)
     condition = _rules.rule_id == rule_id if rule_id else _rules.client_key == client_key
     row = connection.execute(query().where(condition)).one_or_none()
     if row is None:

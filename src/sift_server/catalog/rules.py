@@ -227,6 +227,7 @@ class Rules:
 
         Raises:
             NotFoundError: There is none.
+            InvalidArgumentError: Both are empty.
         """
         with self._context.database.read() as connection:
             return rule_rows.get(connection, rule_id, client_key)

@@ -78,6 +78,8 @@ class DataQueries:
         try:
             channel = self._catalog.channels.get(asked.channel_id)
         except NotFoundError:
+            if not asked.channel_id:
+                raise
             try:
                 calculated = self._catalog.calculated_channels.get(asked.channel_id)
             except NotFoundError:

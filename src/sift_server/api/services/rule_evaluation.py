@@ -9,6 +9,7 @@ from sift.rule_evaluation.v1 import rule_evaluation_pb2
 from sift_server.api.services.convert import from_timestamp
 from sift_server.api.services.report_messages import report_draft
 from sift_server.api.services.rule_messages import current_versions, from_update, to_dry_run
+from sift_server.catalog.identified import check_identified
 from sift_server.catalog.rule_form import check_form
 from sift_server.errors import InvalidArgumentError, NotFoundError
 from sift_server.rules import AskedTime
@@ -170,6 +171,7 @@ class RuleEvaluationService:
     def _run_id(self, run: ResourceIdentifier) -> str:
         if run.id:
             return self._catalog.runs.get(run.id).run_id
+        check_identified("run", run.id, run.client_key)
         return self._catalog.runs.id_of_client_key(run.client_key)
 
     def _asset_ids(self, assets: NamedResources) -> frozenset[str]:
