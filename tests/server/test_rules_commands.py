@@ -8,9 +8,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from sift.rule_evaluation.v1.rule_evaluation_pb2 import EvaluateRulesRequest
+from sift.rule_evaluation.v1.rule_evaluation_pb2_grpc import RuleEvaluationServiceStub
 from sift.rules.v1 import rules_pb2
 from sift.rules.v1.rules_pb2_grpc import RuleServiceStub
 from sift_py.grpc.transport import use_sift_channel
@@ -207,6 +210,48 @@ def check_tail(rover: Rover):
     assert ("ended", "third drive", "2026-11-25T12:00:03Z", "2026-11-25T12:00:06Z") in events
     assert len([one for one in events if one[0] == "began"]) == 1
     assert len([one for one in events if one[0] == "ended"]) == 1
+
+
+def test_tail_tells_all_of_what_is_written_at_once(tmp_path):
+    """More than fit in a page, and what comes behind them."""
+    with Server(ServerSettings(tmp_path / "telemetry", port=0)) as server:
+        rover = Rover(tmp_path / "telemetry", server)
+        rover.stream("drive", 3, range(1, 2))
+        many = threading.Timer(1.0, spike, (rover, 10_500))
+        many.start()
+        done = run(rover, "annotations", "tail", "--last", "0", "--seconds", "10", "--json")
+        many.join()
+    times = [one["start_time"] for one in documents(done) if one["event"] == "began"]
+    assert len(times) == len(set(times)) == 10_501
+
+
+def spike(rover: Rover, count: int) -> None:
+    """Evaluate many short stretches of another asset's past at once, and have one live."""
+    ruled = TelemetryConfig.try_from_yaml(
+        rover.write("spiky.yml", CONFIG.replace("rover", "spiky rover"))
+    )
+    bare = TelemetryConfig("spiky rover", "spiky rover-1", flows=ruled.flows)
+    with use_sift_channel(rover.channel_config) as channel:
+        columns = np.tile([90.0, 70.0], count)
+        times_ns = int(START.timestamp()) * 10**9 + np.arange(2 * count) * 10**9
+        IngestionService(channel, bare).ingest_columns("motor", times_ns, {"temperature": columns})
+        service = IngestionService(channel, ruled)
+        request = EvaluateRulesRequest(all_applicable_rules=True)
+        request.assets.assets.names.names.append("spiky rover")
+        request.assets.start_time.FromNanoseconds(int(times_ns[0]))
+        request.assets.end_time.FromNanoseconds(int(times_ns[-1]) + 1)
+        RuleEvaluationServiceStub(channel).EvaluateRules(request)
+        service.ingest_columns("motor", times_ns[-2:] + 10**12, {"temperature": columns[:2]})
+
+
+def test_tail_serves_no_folder(tmp_path):
+    """Nothing would go on there, and whoever wants to serve it could not."""
+    folder = tmp_path / "telemetry"
+    with Server(ServerSettings(folder, port=0)):
+        pass
+    done = CliRunner().invoke(app, ["annotations", "tail", "--data-dir", str(folder)])
+    assert done.exit_code == 1
+    assert f"nobody serves {folder}" in done.stderr
 
 
 def test_rules_are_listed_with_what_they_say(rover: Rover):

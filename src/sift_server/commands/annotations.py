@@ -20,6 +20,7 @@ from sift_server.commands.annotation_output import (
 from sift_server.commands.connection import (
     DEFAULT_DATA_DIR,
     DataDir,
+    ServedDir,
     Uri,
     connected,
 )
@@ -100,9 +101,6 @@ def list_(
 ) -> None:
     """List annotations, the earliest first. Times are in UTC."""
     with connected(f"{_COMMAND} list", data_dir, uri) as channel:
-        if state is not None:
-            is_state = f"state == 'ANNOTATION_STATE_{state.name}'"
-            filter = f"({filter}) && {is_state}" if filter else is_state  # noqa: A001
         parts = [f"({filter})"] if filter else []
         if state is not None:
             parts.append(f"state == 'ANNOTATION_STATE_{state.name}'")
@@ -125,7 +123,7 @@ def list_(
 
 @app.command(epilog="Example:  sift annotations tail --asset rover")
 def tail(
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: ServedDir = DEFAULT_DATA_DIR,
     uri: Uri = "",
     asset: _Assets = None,
     run: _Run = "",
@@ -144,7 +142,7 @@ def tail(
     The folder has to be served: what goes on is told by its server.
     """
     command = f"{_COMMAND} tail"
-    with connected(command, data_dir, uri) as channel:
+    with connected(command, data_dir, uri, must_be_served=True) as channel:
         wanted = annotation_filter(channel, command, asset or [], run, rule or [], filter)
         due_s = None if seconds is None else time.monotonic() + seconds
         names = Names(channel)
@@ -174,6 +172,7 @@ def _events(
     channel: SiftChannel, wanted: str, last: int, due_s: float | None
 ) -> Iterator[tuple[_Event, Annotation]]:
     """What happens to annotations, from the last ones on."""
+    stub: Any = AnnotationServiceStub(channel)
     newest, _ = _first(channel, wanted, "modified_date desc", max(last, 1))
     since_ns = max((one.modified_date.ToNanoseconds() for one in newest), default=0)
     known = {one.annotation_id: _shape(one) for one in newest}
@@ -181,11 +180,12 @@ def _events(
         yield (_Event.BEGAN if one.pending else _Event.ENDED), one
     while due_s is None or time.monotonic() < due_s:
         time.sleep(POLL_INTERVAL_S)
-        newer = f'modified_date >= timestamp("{rfc_3339(since_ns)}")'
-        changed, _ = _first(
-            channel, f"({wanted}) && {newer}" if wanted else newer, "modified_date", 10_000
+        # What is written at once has one date, and is there as a whole.
+        newer = f'modified_date > timestamp("{rfc_3339(since_ns)}")'
+        request = ListAnnotationsRequest(
+            filter=f"({wanted}) && {newer}" if wanted else newer, order_by="modified_date"
         )
-        for one in changed:
+        for one in paged(stub.ListAnnotations, request, "annotations"):
             since_ns = max(since_ns, one.modified_date.ToNanoseconds())
             before, now = known.get(one.annotation_id), _shape(one)
             known[one.annotation_id] = now

@@ -14,7 +14,7 @@ import typer
 from sift_py.errors import EmbeddedServerError, SiftError
 from sift_py.grpc.transport import use_sift_channel
 from sift_server.api_key import ENVIRONMENT_VARIABLE
-from sift_server.data_dir import DataDirectoryInUseError, api_key_path, served_uri
+from sift_server.data_dir import DataDirectoryInUseError, api_key_path, held, served_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ DEFAULT_DATA_DIR = Path("telemetry")
 DataDir = Annotated[
     Path, typer.Option(help="Folder of a server. It may be served meanwhile, or not.")
 ]
+ServedDir = Annotated[Path, typer.Option(help="Folder of a server that is running.")]
 Uri = Annotated[
     str,
     typer.Option(
@@ -49,16 +50,19 @@ Uri = Annotated[
 
 
 @contextmanager
-def connected(command: str, data_dir: Path, uri: str) -> Iterator[SiftChannel]:
+def connected(
+    command: str, data_dir: Path, uri: str, *, must_be_served: bool = False
+) -> Iterator[SiftChannel]:
     """A channel to a server; what goes wrong ends the command, in words.
 
     Args:
         command: What to call it in messages.
         data_dir: The folder, if there is no URI.
         uri: The server, or empty.
+        must_be_served: Whether to refuse a folder that nobody serves, not serve it meanwhile.
     """
     try:
-        with _channel(command, data_dir, uri) as channel:
+        with _channel(command, data_dir, uri, must_be_served) as channel:
             yield channel
     except grpc.RpcError as error:
         end(command, *_words(error, uri or str(data_dir)))
@@ -76,7 +80,7 @@ def end(command: str, words: str, status: int) -> NoReturn:
     raise typer.Exit(status) from None
 
 
-def _channel(command: str, data_dir: Path, uri: str) -> SiftChannel:
+def _channel(command: str, data_dir: Path, uri: str, must_be_served: bool) -> SiftChannel:
     if uri:
         if uri.startswith("embedded:"):
             return use_sift_channel({"uri": uri})
@@ -92,13 +96,22 @@ def _channel(command: str, data_dir: Path, uri: str) -> SiftChannel:
             FAILED,
         )
     try:
-        return use_sift_channel({"uri": f"embedded:{data_dir}"})
+        if not must_be_served:
+            return use_sift_channel({"uri": f"embedded:{data_dir}"})
+        with held(data_dir):
+            end(
+                command,
+                f"nobody serves {data_dir}, so that nothing goes on there; start"
+                f" `sift serve --data-dir {data_dir}`, or name a server with --uri",
+                FAILED,
+            )
+    except DataDirectoryInUseError as in_use:
+        uri = _served_uri(in_use, data_dir)
     except EmbeddedServerError as error:
         if not isinstance(error.__cause__, DataDirectoryInUseError):
             raise
-        return use_sift_channel(
-            {"uri": _served_uri(error.__cause__, data_dir), "apikey": _key_of(command, data_dir)}
-        )
+        uri = _served_uri(error.__cause__, data_dir)
+    return use_sift_channel({"uri": uri, "apikey": _key_of(command, data_dir)})
 
 
 def _served_uri(in_use: DataDirectoryInUseError, data_dir: Path) -> str:
