@@ -38,6 +38,7 @@ SOURCES = {
     "$5": Source("log", "log", Type.STRING),
     "$6": REFERENCES["$f"],
     "$7": Source("blob", "blob", None),
+    "$8": Source("rail", "rail", None, None, {"12v": Source("rail.12v", "rail", Type.INT)}),
 }
 NAMED = {"motor.speed": SOURCES["$1"], "motor.bits": SOURCES["$6"]}
 
@@ -67,6 +68,7 @@ WRONG = [
     ("$1.x > 1", "column 1", "speed", "no elements"),
     ("$6.high > 1", "column 1", "bits", "'low'"),
     ("$6 > 1", "column 1", "bit field", "$6.low"),
+    ("$8 > 1", "column 1", "bit field", '$8["12v"]'),
     ("$7 == 1", "column 1", "$7", "bytes"),
     ("a.$b > 1", "column 1", "a.$b"),
     ("abs($1).x > 1", "column 1", "`channel.element`"),

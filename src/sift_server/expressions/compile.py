@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -234,7 +235,7 @@ class _Scope:
         if isinstance(found, Source) and found.type is None:
             what = (
                 f"is a bit field: name one of its elements, {_listed(found.elements)}, such as"
-                f" `{name}.{next(iter(found.elements))}`"
+                f" `{_element_of(name, next(iter(found.elements)))}`"
                 if found.elements
                 else "is a channel of bytes, which expressions can't read"
             )
@@ -646,6 +647,12 @@ def _no_element(name: str, elements: Mapping[str, Source], key: str) -> str:
     if not elements:
         return f"names .{key} of {name}, which has no elements"
     return f"names .{key} of {name}, whose elements are {_listed(elements)}"
+
+
+def _element_of(name: str, element: str) -> str:
+    if element.isascii() and element.isidentifier():
+        return f"{name}.{element}"
+    return f"{name}[{json.dumps(element, ensure_ascii=False)}]"
 
 
 def _alike(name: str) -> str:
