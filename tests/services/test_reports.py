@@ -12,6 +12,7 @@ from sift.metadata.v1 import metadata_pb2
 from sift.report_templates.v1 import report_templates_pb2
 from sift.reports.v1 import reports_pb2
 from sift_server.api.services import jobs, report_templates, reports
+from sift_server.api.services.report_messages import report_draft
 from sift_server.catalog import (
     Action,
     ActionKind,
@@ -25,9 +26,10 @@ from sift_server.catalog import (
     RunDraft,
 )
 from sift_server.catalog import ReportDraft as Draft
+from sift_server.catalog.report_form import REPORT_DESCRIPTION_CHARS_MAX, REPORT_NAME_CHARS_MAX
 from sift_server.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 from sift_server.lake import PointStore
-from sift_server.rules import CatalogBook, RuleEvaluation, RunReports
+from sift_server.rules import AskedTime, CatalogBook, RuleEvaluation, RunReports
 from support.catalogs import flow_of
 
 if TYPE_CHECKING:
@@ -185,6 +187,37 @@ def test_a_template_that_is_none_is_refused(templates, rule_ids):
     with pytest.raises(InvalidArgumentError, match="which report template; give its id, or its"):
         templates.get_report_template(report_templates_pb2.GetReportTemplateRequest())
     assert listed_templates(templates) == ["acceptance"]
+
+
+def test_words_of_reports_are_limited(service, catalog, templates, rule_ids, run_id):
+    """So that pages of them stay small; a run with a longer name has reports all the same."""
+    long, longer = "n" * REPORT_NAME_CHARS_MAX, "n" * (REPORT_NAME_CHARS_MAX + 1)
+    with pytest.raises(InvalidArgumentError, match="name of a report template has 1,001"):
+        create_template(templates, rule_ids, name=longer)
+    with pytest.raises(InvalidArgumentError, match="description of a report template has 10,001"):
+        create_template(templates, rule_ids, description="d" * (REPORT_DESCRIPTION_CHARS_MAX + 1))
+    template = create_template(templates, rule_ids, name=long)
+    wanted = reports_pb2.CreateReportFromReportTemplateRequest(
+        report_template_id=template.report_template_id
+    )
+    request = reports_pb2.CreateReportRequest(
+        report_from_report_template_request=wanted, run_id=run_id, name=longer
+    )
+    with pytest.raises(InvalidArgumentError, match=r"name of a report has 1,001.*limit is 1,000"):
+        service.create_report(request)
+    long_run = catalog.runs.create(RunDraft(longer)).run_id
+    draft = report_draft(catalog, AskedTime(run_id=long_run), [])
+    assert len(draft.name) == REPORT_NAME_CHARS_MAX
+
+
+def test_a_report_can_have_a_name_of_its_own(service, templates, rule_ids, run_id):
+    """Beside the one of its template, or of its rules."""
+    template = create_template(templates, rule_ids)
+    request = reports_pb2.CreateReportRequest(run_id=run_id, name="third try")
+    request.report_from_report_template_request.report_template_id = template.report_template_id
+    assert service.create_report(request).report.name == "third try"
+    request.report_from_rules_request.rule_ids.rule_ids.extend(rule_ids)
+    assert service.create_report(request).report.name == "third try"
 
 
 def test_a_template_is_updated_by_a_mask(templates, rule_ids):

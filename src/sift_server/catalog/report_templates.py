@@ -18,6 +18,7 @@ from sift_server.catalog.fields import (
     tags_field,
 )
 from sift_server.catalog.paging import Listing, ListRequest, Page
+from sift_server.catalog.report_form import check_form
 from sift_server.catalog.reports import RULES_PER_REPORT_MAX
 from sift_server.catalog.rule_writing import check_known
 from sift_server.errors import AlreadyExistsError, InvalidArgumentError
@@ -192,8 +193,7 @@ class ReportTemplates:
 
 
 def _values(draft: ReportTemplateDraft) -> dict[str, Any]:
-    if not draft.name.strip():
-        raise InvalidArgumentError("a report template needs a name that is not blank")
+    check_form("a report template", draft.name, draft.description)
     if not 0 < len(draft.rule_ids) <= RULES_PER_REPORT_MAX:
         raise InvalidArgumentError(
             f"the report template {draft.name!r} has {len(draft.rule_ids):,} rules; give it 1 to"

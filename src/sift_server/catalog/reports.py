@@ -21,6 +21,7 @@ from sift_server.catalog.fields import (
     tags_field,
 )
 from sift_server.catalog.paging import Listing, ListRequest, Page
+from sift_server.catalog.report_form import check_form
 from sift_server.catalog.report_rows import RuleStatus
 from sift_server.errors import InvalidArgumentError
 
@@ -119,7 +120,7 @@ class Reports:
                 f"the report {draft.name!r} has {len(rules):,} rules, a rule on two assets counted"
                 f" twice; it may have {RULES_PER_REPORT_MAX:,} (RULES_PER_REPORT_MAX)"
             )
-        _check(draft)
+        check_form("a report", draft.name, draft.description)
         report_id, now_ns = self._context.new_id(), self._context.now_ns()
         with self._context.database.write() as connection:
             owner_id = users.owner_id(connection, self._context)
@@ -176,7 +177,7 @@ class Reports:
             before = report_rows.get(connection, report_id).draft
             draft = change(before)
             if draft != before:
-                _check(draft)
+                check_form("a report", draft.name, draft.description)
                 connection.execute(
                     update(tables.reports)
                     .where(_reports.report_id == report_id)
@@ -258,8 +259,3 @@ class _RuleRoom:
         """Whether a report still fits behind those that came before it."""
         self.left -= row.rule_count
         return self.left >= 0
-
-
-def _check(draft: ReportDraft) -> None:
-    if not draft.name.strip():
-        raise InvalidArgumentError("a report needs a name that is not blank")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sift.reports.v1 import reports_pb2
 from sift_server.api.services.convert import to_metadata, to_timestamp
 from sift_server.catalog import ReportDraft, RuleStatus
+from sift_server.catalog.report_form import REPORT_NAME_CHARS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,9 @@ def report_draft(
     """
     run_id = time.run_id or ""
     if template is None:
-        name = name or f"Rules of {catalog.runs.get(run_id).draft.name}"
+        # A run may have a longer name than a report.
+        of_run = f"Rules of {catalog.runs.get(run_id).draft.name}"[:REPORT_NAME_CHARS_MAX]
+        name = name or of_run
         draft = ReportDraft(name, run_id)
     else:
         draft = ReportDraft(

@@ -68,7 +68,7 @@ class ReportService:
                     " report_from_rules_request"
                 )
         draft = ReportDraft(
-            name=name,
+            name=request.name or name,
             run_id=request.run_id,
             description=description,
             report_template_id=template_id,
