@@ -231,9 +231,13 @@ FILTERS = (
         """name.matches('a') && !is_archived && tag_name in ['a'] && metadata.a > 5
         && duration > duration('5s') && size(name) > 3 && stop_time.getFullYear() == 2026""",
     ),
+    (RUN_FIELDS, "annotation_state == 'ANNOTATION_STATE_OPEN' && annotation_comments_count > 5"),
     (ASSET_FIELDS, "name_lower == 'a' && archived_date == null"),
     (ANNOTATION_FIELDS, "report_id == 'a' && state == 'ANNOTATION_STATE_OPEN' && !pending"),
-    (REPORT_FIELDS, "report_type == 'a' && tag_name == 'b' && run_id in ['c'] || is_archived"),
+    (
+        REPORT_FIELDS,
+        "report_type == 'REPORT_TYPE_CANVAS' && tag_name == 'b' && run_id in ['c'] || is_archived",
+    ),
     (SUMMARY_FIELDS, "status == 'REPORT_RULE_STATUS_ERROR' && display_order > 5"),
     (TEMPLATE_FIELDS, "tag_id == 'a' || rule_id == 'b' && client_key == null"),
     (JOB_FIELDS, "job_status != 'JOB_STATUS_FAILED' && started_date > now() - duration('1h')"),

@@ -302,4 +302,7 @@ def test_what_is_not_there_is_said(rig):
     rig.ids["gone"] = "no-such-id"
     with pytest.raises(NotFoundError, match="'no-such-id'"):
         list(rig.pages([rig.query("gone")]))
+    rig.ids["nameless"] = ""
+    with pytest.raises(NotFoundError, match="no channel with the id ''"):
+        list(rig.pages([rig.query("nameless")]))
     assert list(rig.pages([])) == [[]]
