@@ -10,15 +10,15 @@ from pathlib import Path
 from sift_server import cel
 from sift_server.cel.text import CHAIN_MAX
 from sift_server.expressions import AGE_NS_MAX
-from sift_server.expressions.compile import (
+from sift_server.expressions.durations import WINDOW_NS_MAX
+from sift_server.expressions.functions.strings import PATTERN_CHARS_MAX
+from sift_server.expressions.scope import (
     EXPRESSION_CHANNELS_MAX,
     EXPRESSION_CHARS_MAX,
     EXPRESSION_TOKENS_MAX,
     NESTED_DEPTH_MAX,
     NESTING_MAX,
 )
-from sift_server.expressions.durations import WINDOW_NS_MAX
-from sift_server.expressions.functions.strings import PATTERN_CHARS_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,12 +19,12 @@ from sift_server.expressions import (
     compile_condition,
     compile_expression,
 )
-from sift_server.expressions.compile import (
+from sift_server.expressions.functions.strings import PATTERN_CHARS_MAX
+from sift_server.expressions.scope import (
     EXPRESSION_CHANNELS_MAX,
     EXPRESSION_CHARS_MAX,
     EXPRESSION_TOKENS_MAX,
 )
-from sift_server.expressions.functions.strings import PATTERN_CHARS_MAX
 from sift_server.expressions.values import Texts
 from support.expressions import REFERENCES
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sift_server.errors import InvalidArgumentError
 from sift_server.expressions import Nested, Source, Type, compile_expression
-from sift_server.expressions.compile import (
+from sift_server.expressions.scope import (
     EXPRESSION_CHANNELS_MAX,
     EXPRESSION_TOKENS_MAX,
     NESTED_DEPTH_MAX,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sift_server import cel
 from sift_server.expressions import Expression, ExpressionError, Signal, compile_expression
-from sift_server.expressions.compile import _DIALECT
+from sift_server.expressions.scope import DIALECT
 from support.expression_oracle import Channel, Oracle
 from support.expressions import (
     REFERENCES,
@@ -53,7 +53,7 @@ def test_each_operation_of_each_type(shape: str) -> None:
             continue
         expression = compile_expression(text, REFERENCES)
         whole, _ = expression.advance(None, inputs(expression, points))
-        check(text, values_of(whole), Oracle(points).region(cel.parse(text, _DIALECT)))
+        check(text, values_of(whole), Oracle(points).region(cel.parse(text, DIALECT)))
         memory: Any = None
         found = []
         for time_ns, _ in points["$d"].points:
@@ -84,7 +84,7 @@ def test_values_are_those_of_the_oracle(case: tuple[str, Expression, dict[str, C
     """All types, operators, functions, rates and missing values; each value is the same."""
     text, expression, points = case
     found, _ = expression.advance(None, inputs(expression, points))
-    expected = Oracle(points).region(cel.parse(text, _DIALECT))
+    expected = Oracle(points).region(cel.parse(text, DIALECT))
     check(text, values_of(found), expected)
 
 

@@ -17,7 +17,7 @@ from sift_server.api.key_ring import KeyRing
 from sift_server.api.services.calculated_channels_v1 import CalculatedChannelsService
 from sift_server.catalog import BitFieldElement, ChannelConfig, EnumType, FlowConfig
 from sift_server.expressions import FUNCTIONS
-from sift_server.expressions.compile import EXPRESSION_CHANNELS_MAX, NESTING_MAX
+from sift_server.expressions.scope import EXPRESSION_CHANNELS_MAX, NESTING_MAX
 from sift_wire.columns import DataType
 from support.serving import plain_channel
 

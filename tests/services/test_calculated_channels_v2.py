@@ -23,7 +23,7 @@ from sift_server.api.services.calculated_channels_v2 import (
     CalculatedChannelService,
 )
 from sift_server.errors import InvalidArgumentError
-from sift_server.expressions.compile import NESTING_MAX
+from sift_server.expressions.scope import NESTING_MAX
 from sift_server.server import Server, ServerSettings
 from support.serving import plain_channel
 from support.telemetry import channel_ids, create_config, ingest

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sift_server.calculated.resolution import Resolution
 from sift_server.errors import FailedPreconditionError, InvalidArgumentError
 from sift_server.expressions import compile_expression, parsed
-from sift_server.expressions.compile import NESTING_MAX
+from sift_server.expressions.scope import NESTING_MAX
 from sift_server.rules.nesting import InlineNames
 from sift_server.rules.pinning import Pinning
 

@@ -8,7 +8,7 @@ from sift.calculated_channels.v1 import calculated_channels_pb2 as pb2
 from sift_server.catalog import InlineExpression
 from sift_server.errors import InvalidArgumentError
 from sift_server.expressions import Nested
-from sift_server.expressions.compile import EXPRESSION_CHANNELS_MAX, NESTING_MAX
+from sift_server.expressions.scope import EXPRESSION_CHANNELS_MAX, NESTING_MAX
 from sift_server.rules.nesting import InlineNames, Names, named_parts
 from sift_server.rules.sources import SourceKey
 
