@@ -308,6 +308,12 @@ def test_a_file_that_is_no_config_is_named(rover: Rover):
     done = run(rover, "rules", "check", broken)
     assert done.exit_code == 1
     assert "broken.yml" in done.stderr
+    done = run(rover, "rules", "check", rover.folder)
+    assert done.exit_code == 1
+    assert "can't be read: Is a directory" in done.stderr
+    without = rover.write("without.yml", CONFIG.split("rules:", maxsplit=1)[0] + "flows: []\n")
+    done = run(rover, "rules", "check", without)
+    assert (done.exit_code, done.stdout) == (0, "The config has no rules.\n")
 
 
 def test_evaluating_twice_changes_nothing(rover: Rover):

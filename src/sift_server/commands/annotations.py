@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 POLL_INTERVAL_S = 0.25
 """How often `tail` asks for news."""
 
+OVERLAP_NS = 2_000_000_000
+"""How far `tail` looks back at every turn: what was written last need not have the latest date."""
+
 _COMMAND = "sift annotations"
 
 app = typer.Typer(
@@ -174,14 +177,15 @@ def _events(
     """What happens to annotations, from the last ones on."""
     stub: Any = AnnotationServiceStub(channel)
     newest, _ = _first(channel, wanted, "modified_date desc", max(last, 1))
-    since_ns = max((one.modified_date.ToNanoseconds() for one in newest), default=0)
+    began_ns = since_ns = max((one.modified_date.ToNanoseconds() for one in newest), default=0)
     known = {one.annotation_id: _shape(one) for one in newest}
     for one in reversed(newest[:last]):
         yield (_Event.BEGAN if one.pending else _Event.ENDED), one
     while due_s is None or time.monotonic() < due_s:
         time.sleep(POLL_INTERVAL_S)
         # What is written at once has one date, and is there as a whole.
-        newer = f'modified_date > timestamp("{rfc_3339(since_ns)}")'
+        from_ns = max(began_ns, since_ns - OVERLAP_NS)
+        newer = f'modified_date > timestamp("{rfc_3339(from_ns)}")'
         request = ListAnnotationsRequest(
             filter=f"({wanted}) && {newer}" if wanted else newer, order_by="modified_date"
         )

@@ -350,11 +350,15 @@ class _Asked:
 def _config(command: str, file: Path, expressions: Sequence[Path]) -> TelemetryConfig:
     try:
         return TelemetryConfig.try_from_yaml(file, expressions)
-    except (SiftError, OSError) as error:
+    except OSError as error:
+        end(command, f"{error.filename} can't be read: {error.strerror}", FAILED)
+    except SiftError as error:
         end(command, str(error), FAILED)
 
 
 def _verdict(count: int, wrong: int, asset: str, becomes: JsonRulesResponse | None) -> str:
+    if not count:
+        return "The config has no rules."
     rules = f"{count:,} {'rule' if count == 1 else 'rules'}"
     if wrong:
         return f"{wrong:,} of {rules} do not fit the asset {asset!r}."
