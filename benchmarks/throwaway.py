@@ -30,6 +30,9 @@ class Forget:
             pass
         await send_grpc_response(send, b"")
 
+    def end_all(self) -> None:
+        """Nothing: a stream ends when its sender does."""
+
 
 sift_server.server.IngestStream = Forget
 
