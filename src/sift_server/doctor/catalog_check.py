@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sift_server.doctor.lake_names import LakeChannel
+    from sift_server.doctor.versions import Versioned
 
 _WHERE = "catalog.sqlite"
 _COMPLAINTS_MAX = 3
@@ -240,22 +241,13 @@ def _disagreements(
 
 
 def _of_rules(connection: Connection) -> Iterator[Finding]:
-    versions = RULES.unreadable(connection)
-    if versions:
-        yield problem(
-            _WHERE,
-            f"{counted(len(versions), 'version of a rule', 'versions of rules')} can't be read.",
-            "Calls that need them fail, and no rule is evaluated.",
-            _REBUILD,
-        )
-    rules = RULES.without_version(connection)
-    if rules:
-        yield problem(
-            _WHERE,
-            f"{counted(len(rules), 'rule')} have no newest version.",
-            "They are not found, and not evaluated.",
-            _REBUILD,
-        )
+    yield from _of_versions(
+        connection,
+        RULES,
+        ("version of a rule", "versions of rules", "rule"),
+        "Calls that need them fail, and no rule is evaluated.",
+        "They are not found, and not evaluated.",
+    )
     annotations = unreadable_annotations(connection)
     if annotations:
         yield problem(
@@ -267,25 +259,44 @@ def _of_rules(connection: Connection) -> Iterator[Finding]:
 
 
 def _of_calculated_channels(connection: Connection) -> Iterator[Finding]:
-    versions = CALCULATED_CHANNELS.unreadable(connection)
+    yield from _of_versions(
+        connection,
+        CALCULATED_CHANNELS,
+        (
+            "version of a calculated channel",
+            "versions of calculated channels",
+            "calculated channel",
+        ),
+        "Calls that need them fail, and rules that name them are not evaluated.",
+        "They are not found.",
+    )
+
+
+def _of_versions(
+    connection: Connection,
+    versioned: Versioned,
+    names: tuple[str, str, str],
+    without_text: str,
+    without_version: str,
+) -> Iterator[Finding]:
+    """What is wrong with rows that have versions.
+
+    Args:
+        connection: The catalog.
+        versioned: Their tables.
+        names: What to call a version, several of them, and a row that has them.
+        without_text: What versions mean that can't be read.
+        without_version: What rows mean whose newest version is gone.
+    """
+    one, several, thing = names
+    versions = versioned.unreadable(connection)
     if versions:
-        said = counted(
-            len(versions), "version of a calculated channel", "versions of calculated channels"
-        )
-        yield problem(
-            _WHERE,
-            f"{said} can't be read.",
-            "Calls that need them fail, and rules that name them are not evaluated.",
-            _REBUILD,
-        )
-    channels = CALCULATED_CHANNELS.without_version(connection)
-    if channels:
-        yield problem(
-            _WHERE,
-            f"{counted(len(channels), 'calculated channel')} have no newest version.",
-            "They are not found.",
-            _REBUILD,
-        )
+        what = f"{counted(len(versions), one, several)} can't be read."
+        yield problem(_WHERE, what, without_text, _REBUILD)
+    lost = versioned.without_version(connection)
+    if lost:
+        what = f"{counted(len(lost), thing)} have no newest version."
+        yield problem(_WHERE, what, without_version, _REBUILD)
 
 
 def _of_reports(connection: Connection) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ What the demo and the examples use.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from sift.channels.v3.channels_pb2 import Channel, ListChannelsRequest
 from sift.channels.v3.channels_pb2_grpc import ChannelServiceStub
 from sift.data.v2 import data_pb2
 from sift.data.v2.data_pb2_grpc import DataServiceStub
+from sift_server.readback.names import paged, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,15 +50,9 @@ def list_channels(grpc_channel: grpc.Channel, asset_id: str) -> list[Channel]:
     """All channels of an asset, in the order in which they were created."""
     stub: Any = ChannelServiceStub(grpc_channel)
     request = ListChannelsRequest(
-        filter=f"asset_id == {json.dumps(asset_id)}", page_size=_CHANNELS_PER_PAGE
+        filter=f"asset_id == {quoted(asset_id)}", page_size=_CHANNELS_PER_PAGE
     )
-    channels: list[Channel] = []
-    while True:
-        page = stub.ListChannels(request)
-        channels.extend(page.channels)
-        if not page.next_page_token:
-            return channels
-        request.page_token = page.next_page_token
+    return list(paged(stub.ListChannels, request, "channels"))
 
 
 def read_series(
