@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sift_server import lake
 from sift_server.api.app import build_app
+from sift_server.api.arrow import ANSWER_THREADS, DataQuestions, Questions
 from sift_server.api.http_server import HttpLimits, HttpServer
 from sift_server.api.ingest_stream import IngestStream
 from sift_server.api.key_ring import KeyRing, KeyWatch, OpenDoor, is_loopback
@@ -174,12 +175,15 @@ class Server:
         keep.callback(ingest_threads.shutdown)
         keep.callback(ingestor.stop)
         streams = IngestStream(ingestor, ingest_threads)
+        arrow_threads = ThreadPoolExecutor(ANSWER_THREADS, thread_name_prefix="sift-arrow")
+        keep.callback(arrow_threads.shutdown)
         app = build_app(
             services(catalog, store, reports),
             call_threads,
             callers,
             streams,
             lambda: self._ready,
+            Questions(arrow_threads, {"data": DataQuestions(catalog, store)}),
         )
         self._http = HttpServer(
             app,

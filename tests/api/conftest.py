@@ -15,6 +15,7 @@ from sift.ping.v1 import ping_pb2
 from sift.runs.v2 import runs_pb2
 from sift_server import errors
 from sift_server.api.app import build_app
+from sift_server.api.arrow import Questions
 from sift_server.api.grpc_status import GrpcCode, send_grpc_error, send_grpc_response
 from sift_server.api.http_server import HttpServer
 from sift_server.api.key_ring import KeyRing
@@ -124,7 +125,9 @@ def build(
         with ThreadPoolExecutor(4) as threads:
             doors = [Ping(), assets, Runs()]
             server = HttpServer(
-                build_app(doors, threads, keys, ingest, lambda: ready[0]), "127.0.0.1", 0
+                build_app(doors, threads, keys, ingest, lambda: ready[0], Questions(threads, {})),
+                "127.0.0.1",
+                0,
             )
             server.start()
             yield f"127.0.0.1:{server.port}"
@@ -137,7 +140,14 @@ def build(
 def app(ingest: Ingest, ready: list[bool]) -> Iterator[ASGIApp]:
     with ThreadPoolExecutor(4) as threads:
         keys = KeyRing(API_KEY)
-        yield build_app([Ping(), Assets(), Runs()], threads, keys, ingest, lambda: ready[0])
+        yield build_app(
+            [Ping(), Assets(), Runs()],
+            threads,
+            keys,
+            ingest,
+            lambda: ready[0],
+            Questions(threads, {}),
+        )
 
 
 @pytest.fixture

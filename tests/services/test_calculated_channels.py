@@ -12,6 +12,7 @@ from sift.calculated_channels.v1 import calculated_channels_pb2 as pb2
 from sift.calculated_channels.v1 import calculated_channels_pb2_grpc as pb2_grpc
 from sift.common.type.v1 import channel_data_type_pb2 as types_pb2
 from sift_server.api.app import build_app
+from sift_server.api.arrow import Questions
 from sift_server.api.http_server import HttpServer
 from sift_server.api.key_ring import KeyRing
 from sift_server.api.services.calculated_channels_v1 import CalculatedChannelsService
@@ -43,7 +44,9 @@ def stub(catalog) -> Iterator[pb2_grpc.CalculatedChannelsServiceStub]:
     """The service on a real port, over the catalog."""
     with ThreadPoolExecutor(2) as threads:
         services = [CalculatedChannelsService(catalog)]
-        app = build_app(services, threads, KeyRing("the key"), no_ingest, lambda: True)
+        app = build_app(
+            services, threads, KeyRing("the key"), no_ingest, lambda: True, Questions(threads, {})
+        )
         server = HttpServer(app, "127.0.0.1", 0)
         server.start()
         with plain_channel(f"127.0.0.1:{server.port}", "the key") as channel:

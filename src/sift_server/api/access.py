@@ -60,11 +60,19 @@ def require(grant: Grant, method: MethodDescriptor) -> None:
     Raises:
         PermissionDeniedError: It is not; says what it lacks.
     """
-    needed = scope_of(method)
+    require_scope(grant, scope_of(method), method.full_name)
+
+
+def require_scope(grant: Grant, needed: Scope, what: str) -> None:
+    """Check that a key has a scope, which something needs.
+
+    Raises:
+        PermissionDeniedError: It has not.
+    """
     if needed in grant.scopes:
         return
     has = " and ".join(sorted(scope.value for scope in grant.scopes))
     raise PermissionDeniedError(
-        f"{method.full_name} needs an API key with the scope {needed.value}; {grant.name!r} has"
-        f" {has}. 'sift keys create' makes keys with other scopes."
+        f"{what} needs an API key with the scope {needed.value}; {grant.name!r} has {has}. 'sift"
+        " keys create' makes keys with other scopes."
     )

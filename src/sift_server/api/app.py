@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from sift_server.api.access import require
+from sift_server.api.arrow import PREFIX, ArrowDoor
 from sift_server.api.asgi import is_grpc, send_body
 from sift_server.api.auth import Keys, grant_of, requires_key
 from sift_server.api.calls import limited
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
+    from sift_server.api.arrow import Questions
     from sift_server.api.asgi import ASGIApp, Receive, Scope, Send
 
 HTTP_VERSION_NOT_SUPPORTED = 505
@@ -33,6 +35,7 @@ def build_app(
     keys: Keys,
     ingest: ASGIApp,
     is_ready: Callable[[], bool],
+    questions: Questions,
 ) -> ASGIApp:
     """Put the doors together.
 
@@ -42,11 +45,13 @@ def build_app(
         keys: Which calls are let in.
         ingest: Handler of the ingest stream.
         is_ready: Whether calls can be answered, for `/readyz`.
+        questions: What the Arrow door answers.
     """
     registry = Registry(services, threads)
     request_bytes = RequestBytes()
     rpc = _rpc(registry, ConnectApplication(registry, request_bytes), ingest)
     rest = RestApplication(registry, request_bytes)
+    arrow = ArrowDoor(questions, request_bytes)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -56,6 +61,8 @@ def build_app(
             await send_body(send, HTTP_VERSION_NOT_SUPPORTED, "text/plain", message)
         elif path.startswith("/api/"):
             await rest(scope, receive, send)
+        elif path.startswith(PREFIX):
+            await arrow(scope, receive, send)
         else:
             await rpc(scope, receive, send)
 

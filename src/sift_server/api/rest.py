@@ -18,10 +18,10 @@ from google.protobuf import json_format
 from sift_server.api.access import require
 from sift_server.api.asgi import send_body
 from sift_server.api.auth import grant_of
-from sift_server.api.connect import REQUEST_BYTES_MAX
 from sift_server.api.grpc_status import GrpcCode, code_of
 from sift_server.api.refusal import send_refusal
 from sift_server.api.registry import Method, Registry, UnexpectedError
+from sift_server.api.request_body import read_body
 from sift_server.errors import InvalidArgumentError, ResourceExhaustedError, ServerError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RestApplication:
         try:
             require(grant_of(scope), route.method.descriptor)
             with self._request_bytes.counted(ResourceExhaustedError) as held:
-                body = await _read(held.receiving(receive))
+                body = await read_body(held.receiving(receive))
                 query = scope["query_string"].decode("utf-8", "replace")
                 request = _request(route, match, query, body)
                 response = await self._registry.call(route.method, request)
@@ -107,23 +107,6 @@ def _route(method: Method) -> _Route | None:
         for index, piece in enumerate(literal_and_fields)
     )
     return _Route(verb, re.compile(pattern), tuple(literal_and_fields[1::2]), http.body, method)
-
-
-async def _read(receive: Receive) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        event = await receive()
-        chunk = event.get("body", b"")
-        size += len(chunk)
-        if size > REQUEST_BYTES_MAX:
-            raise ResourceExhaustedError(
-                f"the request is larger than REQUEST_BYTES_MAX = {REQUEST_BYTES_MAX} bytes; send"
-                " it in parts"
-            )
-        chunks.append(chunk)
-        if not event.get("more_body", False):
-            return b"".join(chunks)
 
 
 def _request(route: _Route, match: re.Match[str], query: str, body: bytes) -> Any:  # noqa: ANN401 (any message)

@@ -142,6 +142,25 @@ class PointReader:
         )
         return Page(_by_run(data_type, found), end.to_token())
 
+    def read_all(
+        self, channel_id: str, data_type: DataType, start_ns: int, end_ns: int, run_id: str | None
+    ) -> Iterator[RunPoints]:
+        """Read everything, in the order of `read`, a window at a time.
+
+        Args:
+            channel_id: Which channel.
+            data_type: Its data type.
+            start_ns: Earliest time.
+            end_ns: Time that is no longer included.
+            run_id: As in `read`.
+
+        Yields:
+            Points of one run, none of them empty; several in turn may be of the same run.
+        """
+        view = self._store.view(channel_id, data_type)
+        for run, points in _in_order(view, start_ns, end_ns, run_id, None):
+            yield RunPoints(run, points.timestamps_ns, points.values)
+
 
 def _in_order(
     view: ChannelView, start_ns: int, end_ns: int, run_id: str | None, cursor: _Cursor | None

@@ -15,14 +15,17 @@ from sift_server.rules.sources import SourceKey
 from sift_wire.columns import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sift.data.v2 import data_pb2
     from sift_server.calculated import Resolved
     from sift_server.catalog import CalculatedChannel, Catalog, Channel
     from sift_server.expressions import Expression
     from sift_server.lake import PointStore
-    from sift_server.query import Page
+    from sift_server.query import Page, RunPoints
+
+VALUES_AT_A_TIME = 256 * 1024
+"""Values of an expression that are computed at a time when all are read."""
 
 _ASSETS_TOLD_MAX = 12
 """How many assets a message lists."""
@@ -39,12 +42,14 @@ class DataQuery:
         asset_id: Its asset.
         width: How many values of the answer a point makes.
         read: Reads a page of at most so many points.
+        read_all: Reads everything from the beginning, a little at a time.
     """
 
     channel: ChannelInfo
     asset_id: str
     width: int
     read: Callable[[int], Page]
+    read_all: Callable[[], Iterator[RunPoints]]
 
 
 class DataQueries:
@@ -94,7 +99,12 @@ class DataQueries:
                 channel.channel_id, data_type, self._start_ns, self._end_ns, run_id, cursor, limit
             )
 
-        return DataQuery(_info(channel), channel.asset_id, _width(channel), read)
+        def read_all() -> Iterator[RunPoints]:
+            return self._points.read_all(
+                channel.channel_id, data_type, self._start_ns, self._end_ns, run_id
+            )
+
+        return DataQuery(_info(channel), channel.asset_id, _width(channel), read, read_all)
 
     def _of_expression(
         self, asked: data_pb2.CalculatedChannelQuery, cursor: str | None
@@ -107,8 +117,13 @@ class DataQueries:
         assert isinstance(first, SourceKey)  # noqa: S101 - made by `source_of`
         asset_id = self._resolution.nesting.channel(first.channel_id).asset_id
         run_id = asked.run_id if asked.HasField("run_id") else None
+        combines_runs = asked.combine_run_data
         return DataQuery(
-            info, asset_id, 1, self._reading(expression, run_id, cursor, asked.combine_run_data)
+            info,
+            asset_id,
+            1,
+            self._reading(expression, run_id, cursor, combines_runs),
+            lambda: self._all(expression, run_id, combines_runs),
         )
 
     def _of_calculated(
@@ -138,7 +153,9 @@ class DataQueries:
             parts = (channel.version_id, resolved.asset_id, page.next_cursor)
             return replace(page, next_cursor=_SEPARATOR.join(parts))
 
-        return DataQuery(info, resolved.asset_id, 1, read)
+        return DataQuery(
+            info, resolved.asset_id, 1, read, lambda: self._all(resolved.expression, run_id)
+        )
 
     def _only(self, channel: CalculatedChannel) -> Resolved:
         """The one asset that a calculated channel fits."""
@@ -191,6 +208,17 @@ class DataQueries:
             )
 
         return read
+
+    def _all(
+        self, expression: Expression, run_id: str | None, combines_runs: bool = False
+    ) -> Iterator[RunPoints]:
+        cursor = None
+        while True:
+            page = self._reading(expression, run_id, cursor, combines_runs)(VALUES_AT_A_TIME)
+            yield from page.runs
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
 
 def _parts(cursor: str) -> tuple[str, str, str]:

@@ -75,8 +75,8 @@ class DataService:
                 an expression does not fit its channels.
             ResourceExhaustedError: Too many runs are to be combined.
         """
-        _check(request)
-        start_ns, end_ns = _time_range(request)
+        check_data_request(request)
+        start_ns, end_ns = time_range(request)
         question = _fingerprint(request)
         number, cursor = _read_token(request, question)
         room = _Room(min(request.page_size or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX), PAGE_BYTES_MAX)
@@ -110,7 +110,13 @@ class DataService:
         ]
 
 
-def _check(request: data_pb2.GetDataRequest) -> None:
+def check_data_request(request: data_pb2.GetDataRequest) -> None:
+    """Check what a request asks for, apart from channels and times.
+
+    Raises:
+        UnimplementedError: This server does not do that.
+        InvalidArgumentError: Too many queries, or empty ones.
+    """
     if request.sample_ms:
         raise UnimplementedError(
             f"sample_ms is {request.sample_ms}, but this server gives raw values only; set it to 0"
@@ -127,7 +133,12 @@ def _check(request: data_pb2.GetDataRequest) -> None:
             raise InvalidArgumentError(f"query {number} names no channel")
 
 
-def _time_range(request: data_pb2.GetDataRequest) -> tuple[int, int]:
+def time_range(request: data_pb2.GetDataRequest) -> tuple[int, int]:
+    """Start and end, which is excluded, in nanoseconds.
+
+    Raises:
+        InvalidArgumentError: The end is before the start.
+    """
     start_ns, end_ns = INT_64_MIN, INT_64_MAX
     if request.HasField("start_time"):
         start_ns = clamped_timestamp(request.start_time, "start_time")

@@ -1,0 +1,30 @@
+"""The Arrow door: questions in JSON, answers as Arrow streams, however large.
+
+```text
+POST /arrow/v1/data    points of channels: the question is a `sift.data.v2.GetDataRequest`
+```
+
+An answer is Arrow IPC streams, one behind the other, each with its own schema; none if there is
+nothing. One whose schema has the metadata `sift.error` ends an answer that could not be finished: a
+JSON object with `code`, a number of gRPC's, and `message`.
+"""
+
+from sift_server.api.arrow.data import DataQuestions
+from sift_server.api.arrow.door import (
+    ANSWER_THREADS,
+    PREFIX,
+    ArrowDoor,
+    ArrowStream,
+    Question,
+    Questions,
+)
+
+__all__ = [
+    "ANSWER_THREADS",
+    "PREFIX",
+    "ArrowDoor",
+    "ArrowStream",
+    "DataQuestions",
+    "Question",
+    "Questions",
+]

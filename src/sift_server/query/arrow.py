@@ -1,0 +1,111 @@
+"""Points become Arrow record batches, typed as their channel is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sift_server.bit_fields import element_values
+from sift_wire.columns import DataType
+
+if TYPE_CHECKING:
+    from sift_server.query.reader import RunPoints
+    from sift_server.query.values import AssetInfo, ChannelInfo, RunInfo
+
+TIME = pa.timestamp("ns", tz="UTC")
+"""Type of the column `time`. int64 underneath: every nanosecond of `lake.Points` fits."""
+
+_VALUE_TYPES = {
+    DataType.DOUBLE: pa.float64(),
+    DataType.FLOAT: pa.float32(),
+    DataType.INT_32: pa.int32(),
+    DataType.INT_64: pa.int64(),
+    DataType.UINT_32: pa.uint32(),
+    DataType.UINT_64: pa.uint64(),
+    DataType.ENUM: pa.uint32(),
+    DataType.BOOL: pa.bool_(),
+    DataType.STRING: pa.string(),
+    DataType.BYTES: pa.binary(),
+}
+
+_WORD_VIEWS = {
+    DataType.DOUBLE: np.float64,
+    DataType.INT_64: np.int64,
+    DataType.UINT_64: np.uint64,
+}
+
+
+def point_schema(
+    channel: ChannelInfo, asset: AssetInfo, run: RunInfo | None, number: int, sampled_ms: int
+) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    """The schema of a channel's points: `time`, and `value` or a column for each bit-field element.
+
+    Its metadata has one entry, `sift`: a JSON object that says what the points are of.
+
+    Args:
+        channel: The channel.
+        asset: Its asset.
+        run: The run, or None for points without one.
+        number: Of the query, counted from 0.
+        sampled_ms: Milliseconds of time that one point stands for, or 0.
+    """
+    document = {
+        "query": number,
+        "channel_id": channel.channel_id,
+        "channel": channel.name,
+        "data_type": channel.data_type.name,
+        "unit": channel.unit,
+        "enum_types": [[name, key] for name, key in channel.enum_types],
+        "asset_id": asset.asset_id,
+        "asset": asset.name,
+        "run_id": run.run_id if run is not None else "",
+        "run": run.name if run is not None else "",
+        "sampled_ms": sampled_ms,
+    }
+    if channel.data_type is DataType.BIT_FIELD:
+        columns = [(name, pa.uint32()) for name, _, _ in channel.bit_field_elements]
+    else:
+        columns = [("value", _VALUE_TYPES[channel.data_type])]
+    fields = [pa.field(name, kind, nullable=False) for name, kind in [("time", TIME), *columns]]
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return pa.schema(fields, metadata={b"sift": text.encode()})
+
+
+def point_batch(schema: Any, channel: ChannelInfo, points: RunPoints) -> Any:  # noqa: ANN401
+    """Points as a record batch of a schema that `point_schema` made; numbers are not copied."""
+    times = _fixed(pa.timestamp("ns", tz="UTC"), points.timestamps_ns)
+    if channel.data_type is DataType.BIT_FIELD:
+        columns = [
+            pa.array(element_values(points.values, index, count).astype(np.uint32))
+            for _, index, count in channel.bit_field_elements
+        ]
+    else:
+        columns = [_values(channel.data_type, points.values)]
+    return pa.record_batch([times, *columns], schema=schema)
+
+
+def _values(data_type: DataType, values: Any) -> Any:  # noqa: ANN401
+    kind = _VALUE_TYPES[data_type]
+    if data_type.is_variable_width:
+        return values.cast(kind)
+    words = values.to_numpy()
+    if data_type in _WORD_VIEWS:
+        return _fixed(kind, words)
+    match data_type:
+        case DataType.FLOAT:
+            return _fixed(kind, words.astype(np.uint32))
+        case DataType.BOOL:
+            return pa.array(words != 0)
+        case DataType.INT_32:
+            return pa.array(words.view(np.int64).astype(np.int32))
+        case _:
+            return pa.array(words.astype(np.uint32))
+
+
+def _fixed(kind: Any, values: Any) -> Any:  # noqa: ANN401
+    """Values of as many bits as an Arrow type has, as an array of it."""
+    contiguous = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(kind, len(contiguous), [None, pa.py_buffer(contiguous)])
