@@ -11,17 +11,20 @@ SiftError
 ├── IngestionValidationError (ValueError)  data or a flow does not fit the ingestion config
 ├── IngestionServiceManagerError (KeyError) no ingestion service of that name
 ├── RulesRejectedError                  the server refused the rules
+├── DataError                           what is asked for is not there, or can't be told apart
 ├── SpillError                          a spill folder can't be used
 │   └── SpillFullError                    a spill folder has no room for more
 ├── ServiceClosedError (RuntimeError)   used after it was closed
 ├── EmbeddedServerError (RuntimeError)  the server of an `embedded:` URI can't start
 ├── MissingExtraError (ImportError)    an optional package is not installed
-└── IngestionStreamError (grpc.RpcError)  the server, or the way to it, ended an ingest stream
-    └── NotAcknowledgedError              data waits, in a buffer or on disk, to be acknowledged
+└── CallError (grpc.RpcError)           the server, or the way to it, ended something
+    ├── DataReadError                     ... that was being read
+    └── IngestionStreamError              ... an ingest stream
+        └── NotAcknowledgedError            data waits, in a buffer or on disk, to be acknowledged
 ```
 
-Errors of calls other than the ingest stream are `grpc.RpcError`, as gRPC raises them.
-`IngestionStreamError` is one too, so that a program which catches `grpc.RpcError` catches both.
+Errors of other calls are `grpc.RpcError`, as gRPC raises them. `CallError` is one too, so that a
+program which catches `grpc.RpcError` catches all of them.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "CallError",
     "ChannelUriError",
+    "DataError",
+    "DataReadError",
     "EmbeddedServerError",
     "IngestionServiceManagerError",
     "IngestionStreamError",
@@ -128,17 +134,12 @@ class MissingExtraError(SiftError, ImportError):
     """A package is not installed that is needed for this alone; the message says how to get it."""
 
 
-class IngestionStreamError(SiftError, grpc.RpcError):
-    """The server, or the way to it, ended an ingest stream with a status other than OK.
+class DataError(SiftError):
+    """What is asked for is not there, or the question does not say which of several is meant."""
 
-    Example:
-        ```python
-        try:
-            service.try_ingest_flows(flow)
-        except IngestionStreamError as error:
-            print(error.code(), error.details())
-        ```
-    """
+
+class CallError(SiftError, grpc.RpcError):
+    """Something ended with a status of gRPC's other than OK."""
 
     def __init__(
         self,
@@ -174,6 +175,23 @@ class IngestionStreamError(SiftError, grpc.RpcError):
     def debug_error_string(self) -> str:
         """The same as the message."""
         return self.message
+
+
+class DataReadError(CallError):
+    """The server, or the way to it, ended what was being read; `code()` says how."""
+
+
+class IngestionStreamError(CallError):
+    """The server, or the way to it, ended an ingest stream with a status other than OK.
+
+    Example:
+        ```python
+        try:
+            service.try_ingest_flows(flow)
+        except IngestionStreamError as error:
+            print(error.code(), error.details())
+        ```
+    """
 
 
 class NotAcknowledgedError(IngestionStreamError):

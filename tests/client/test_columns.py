@@ -543,7 +543,7 @@ def test_arrow_memory_is_given_back(chunked):
     column = read_column(pa.chunked_array([array]) if chunked else array)
     del array
     assert pa.total_allocated_bytes() >= before + 800_000
-    values = column.values[50_000:]  # noqa: PD011 - ours
+    values = column.values[50_000:]
     del column
     assert values[0] == 50_000
     assert pa.total_allocated_bytes() >= before + 800_000
@@ -633,9 +633,9 @@ class TestSending:
             by_name = {each.name: each for each in list_channels(channel, asset_id)}
             (series,) = read_series(channel, by_name["double"])
             assert series.timestamps_ns == times.tolist()
-            assert series.values == doubles.tolist()  # noqa: PD011 - not pandas
+            assert series.values == doubles.tolist()
             (texts,) = read_series(channel, by_name["string"])
-            assert texts.values == frame["string"].to_list()  # noqa: PD011 - as above
+            assert texts.values == frame["string"].to_list()
 
 
 WITHOUT_NUMPY = """

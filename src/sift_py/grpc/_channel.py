@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import grpc
 
 from sift_py.errors import ServiceClosedError
+from sift_py.grpc._answers import HttpAnswers
 from sift_py.grpc._http import HttpStreams
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class TargetChannel(grpc.Channel):
         self._on_close = on_close
         self._lock = threading.Lock()
         self._streams: HttpStreams | None = None
+        self._answers: HttpAnswers | None = None
         self._closed = False
 
     def subscribe(
@@ -81,6 +83,19 @@ class TargetChannel(grpc.Channel):
                 streams = self._streams
         return streams
 
+    def answers(self) -> HttpAnswers:
+        """The way for long answers; made at the first use, closed with the channel.
+
+        Raises:
+            ServiceClosedError: The channel is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise ServiceClosedError("the channel is closed; open a new one.")
+            if self._answers is None:
+                self._answers = HttpAnswers(self.target, self.metadata)
+            return self._answers
+
     def close(self) -> None:
         """Close the channel, and the server behind it if that is embedded. Once is enough."""
         with self._lock:
@@ -88,6 +103,8 @@ class TargetChannel(grpc.Channel):
             on_close, self._on_close = self._on_close, None
         if self._streams is not None:
             self._streams.close()
+        if self._answers is not None:
+            self._answers.close()
         self._channel.close()
         if on_close is not None:
             on_close()

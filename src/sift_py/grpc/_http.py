@@ -43,9 +43,9 @@ STREAMS_MAX = 64
 """Calls of one channel that run at a time; more wait."""
 
 _ROOTS_VARIABLE = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
+CODES = {code.value[0]: code for code in grpc.StatusCode}
 # https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
-_CODE_OF_HTTP_STATUS = {
+CODE_OF_HTTP_STATUS = {
     400: grpc.StatusCode.INTERNAL,
     401: grpc.StatusCode.UNAUTHENTICATED,
     403: grpc.StatusCode.PERMISSION_DENIED,
@@ -88,7 +88,7 @@ class HttpStreams:
             ("te", "trailers"),
             *metadata,
         ]
-        self._transport = _open_transport(target)
+        self._transport = open_transport(target, HTTPVersion.HTTP2)
         self._process = OwnProcess("the channel")
         self._slots = threading.Semaphore(STREAMS_MAX)
         self._idle: deque[_Inbox] = deque()
@@ -166,7 +166,7 @@ class HttpStreams:
         """
         with self._state:
             if self._transport is transport and not self._closed:
-                self._transport = _open_transport(self._target)
+                self._transport = open_transport(self._target, HTTPVersion.HTTP2)
 
     def _start(self, call: Future[None], request: _Request, transport: SyncHTTPTransport) -> None:
         """Make a call in another thread, which leaves this one free for Ctrl-C.
@@ -235,13 +235,13 @@ class HttpStreams:
                 f"the stream to {self._origin}, which must speak HTTP/2, broke off: {error}",
             ) from error
         if status is None:
-            code = _CODE_OF_HTTP_STATUS.get(http_status, grpc.StatusCode.UNKNOWN)
+            code = CODE_OF_HTTP_STATUS.get(http_status, grpc.StatusCode.UNKNOWN)
             raise IngestionStreamError(
                 code,
                 f"{self._origin} answered HTTP status {http_status} and no gRPC status:"
                 " is it a server of the protocol?",
             )
-        code = _CODES.get(int(status) if status.isdecimal() else -1, grpc.StatusCode.UNKNOWN)
+        code = CODES.get(int(status) if status.isdecimal() else -1, grpc.StatusCode.UNKNOWN)
         if code is not grpc.StatusCode.OK:
             raise IngestionStreamError(code, unquote(text or ""), _details_metadata(details))
 
@@ -282,15 +282,21 @@ def _details_metadata(encoded: str | None) -> tuple[tuple[str, bytes], ...]:
         return ()
 
 
-def _open_transport(target: ChannelTarget) -> SyncHTTPTransport:
+def open_transport(
+    target: ChannelTarget,
+    http_version: HTTPVersion,
+    read_timeout_s: float | None = None,
+) -> SyncHTTPTransport:
+    """Make what connects to a server, as gRPC's library would."""
     roots = os.environ.get(_ROOTS_VARIABLE)
     return SyncHTTPTransport(
-        http_version=HTTPVersion.HTTP2,
+        http_version=http_version,
         tls_ca_cert=Path(roots).read_bytes() if target.use_tls and roots else None,
         tls_include_system_certs=not roots,
         # Proxies take HTTP/2 in a tunnel, which only TLS gets.
         proxy=None if target.use_tls else _NO_PROXY,
         connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=read_timeout_s,
         follow_redirects=False,
         enable_otel=False,
     )

@@ -11,6 +11,7 @@ import typer
 
 from sift.annotations.v1.annotations_pb2 import ListAnnotationsRequest
 from sift.annotations.v1.annotations_pb2_grpc import AnnotationServiceStub
+from sift_py._internal.lists import paged
 from sift_server.commands.annotation_output import (
     Names,
     annotation_document,
@@ -26,7 +27,6 @@ from sift_server.commands.connection import (
 )
 from sift_server.commands.selection import annotation_filter
 from sift_server.commands.text import rfc_3339
-from sift_server.readback.names import paged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,7 @@ import typer
 from sift.reports.v1.reports_pb2 import REPORT_RULE_STATUS_ERROR
 from sift.rule_evaluation.v1 import rule_evaluation_pb2
 from sift.rule_evaluation.v1.rule_evaluation_pb2_grpc import RuleEvaluationServiceStub
+from sift_py._internal.lists import any_of
 from sift_py.errors import SiftError
 from sift_py.ingestion.config.telemetry import TelemetryConfig
 from sift_server.commands.annotation_output import (
@@ -33,7 +34,7 @@ from sift_server.commands.report_wait import finished_report
 from sift_server.commands.rule_check import check_rules, update_of
 from sift_server.commands.rule_configs import update_of_config
 from sift_server.commands.rule_output import asset_ids, rule_document, rule_lines
-from sift_server.commands.selection import any_of, asset_of, rules_of, run_of, time_ns
+from sift_server.commands.selection import asset_of, rules_of, run_of, time_ns
 from sift_server.commands.text import NOTE_CHARACTERS_MAX, rfc_3339, shown
 from sift_server.readback import find_assets, list_annotations, list_rules
 from sift_server.readback.names import asset_names

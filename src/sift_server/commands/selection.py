@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sift_py._internal.lists import any_of
 from sift_server.catalog.moments import timestamp_ns
 from sift_server.commands.connection import FAILED, WRONG_USE, end
 from sift_server.errors import InvalidArgumentError
-from sift_server.readback.names import find_assets, find_runs, list_rules, quoted
+from sift_server.readback.names import find_assets, find_runs, list_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +40,6 @@ def annotation_filter(
     if more:
         parts.append(f"({more})")
     return " && ".join(parts)
-
-
-def any_of(field: str, values: Sequence[str]) -> str:
-    """A filter: the field is one of some values."""
-    return f"{field} in [{', '.join(map(quoted, values))}]"
 
 
 def asset_of(channel: SiftChannel, command: str, name: str) -> Asset:

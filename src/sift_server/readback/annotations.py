@@ -9,7 +9,8 @@ from sift.annotations.v1.annotations_pb2 import Annotation, ListAnnotationsReque
 from sift.annotations.v1.annotations_pb2_grpc import AnnotationServiceStub
 from sift.rule_evaluation.v1.rule_evaluation_pb2 import EvaluateRulesPreviewRequest
 from sift.rule_evaluation.v1.rule_evaluation_pb2_grpc import RuleEvaluationServiceStub
-from sift_server.readback.names import list_rules, paged, quoted
+from sift_py._internal.lists import paged, quoted
+from sift_server.readback.names import list_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

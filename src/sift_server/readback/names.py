@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from sift.assets.v1.assets_pb2 import Asset, ListAssetsRequest
@@ -11,36 +10,14 @@ from sift.rules.v1.rules_pb2 import ListRulesRequest, Rule
 from sift.rules.v1.rules_pb2_grpc import RuleServiceStub
 from sift.runs.v2.runs_pb2 import ListRunsRequest, Run
 from sift.runs.v2.runs_pb2_grpc import RunServiceStub
+from sift_py._internal.lists import any_of, paged, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import grpc
 
-_PAGE_SIZE = 1_000
 _IDS_PER_CALL = 200
-
-
-def quoted(text: str) -> str:
-    """A text as a literal of a filter."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def paged(call: Any, request: Any, items: str) -> Iterator[Any]:  # noqa: ANN401 (any of the lists)
-    """Everything that a list has, page by page.
-
-    Args:
-        call: A method of a stub.
-        request: What to ask; its page token is changed.
-        items: Field of the answer that has the items.
-    """
-    request.page_size = request.page_size or _PAGE_SIZE
-    while True:
-        page = call(request)
-        yield from getattr(page, items)
-        if not page.next_page_token:
-            return
-        request.page_token = page.next_page_token
 
 
 def find_assets(grpc_channel: grpc.Channel, name: str) -> list[Asset]:
@@ -75,7 +52,7 @@ def asset_names(grpc_channel: grpc.Channel, asset_ids: Iterable[str]) -> dict[st
         asset.asset_id: asset.name
         for ids in _chunks(asset_ids)
         for asset in paged(
-            stub.ListAssets, ListAssetsRequest(filter=f"asset_id in [{ids}]"), "assets"
+            stub.ListAssets, ListAssetsRequest(filter=any_of("asset_id", ids)), "assets"
         )
     }
 
@@ -86,11 +63,11 @@ def run_names(grpc_channel: grpc.Channel, run_ids: Iterable[str]) -> dict[str, s
     return {
         run.run_id: run.name
         for ids in _chunks(run_ids)
-        for run in paged(stub.ListRuns, ListRunsRequest(filter=f"run_id in [{ids}]"), "runs")
+        for run in paged(stub.ListRuns, ListRunsRequest(filter=any_of("run_id", ids)), "runs")
     }
 
 
-def _chunks(ids: Iterable[str]) -> Iterator[str]:
+def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
     wanted = sorted({each for each in ids if each})
     for first in range(0, len(wanted), _IDS_PER_CALL):
-        yield ", ".join(map(quoted, wanted[first : first + _IDS_PER_CALL]))
+        yield wanted[first : first + _IDS_PER_CALL]

@@ -12,7 +12,7 @@ from sift.channels.v3.channels_pb2 import Channel, ListChannelsRequest
 from sift.channels.v3.channels_pb2_grpc import ChannelServiceStub
 from sift.data.v2 import data_pb2
 from sift.data.v2.data_pb2_grpc import DataServiceStub
-from sift_server.readback.names import paged, quoted
+from sift_py._internal.lists import paged, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -86,7 +86,16 @@ def timestamps_ns(timestamps: list[Timestamp], flow_name: str, *, utc_only: bool
     return [timestamp_ns(each, flow_name, utc_only=utc_only) for each in timestamps]
 
 
-class _UnusableError(Exception):
+def moment_ns(moment: Timestamp) -> int:
+    """Return one moment in nanoseconds; a naive `datetime` is UTC.
+
+    Raises:
+        ValueError: It can't be used; the text goes on after 'the timestamp'.
+    """
+    return _checked_ns(moment, utc_only=False)
+
+
+class _UnusableError(ValueError):
     """Why a timestamp can't be used: goes on after 'the timestamp'."""
 
 

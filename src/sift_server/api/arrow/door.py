@@ -16,7 +16,12 @@ from sift_server.api.auth import grant_of
 from sift_server.api.grpc_status import HTTP_STATUS, GrpcCode, code_of
 from sift_server.api.request_body import read_body
 from sift_server.catalog import Scope as KeyScope
-from sift_server.errors import InvalidArgumentError, ResourceExhaustedError, ServerError
+from sift_server.errors import (
+    InvalidArgumentError,
+    ResourceExhaustedError,
+    ServerError,
+    UnimplementedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -61,7 +66,7 @@ class Question(Protocol):
         """Answer the JSON of a request. Called, and iterated over, on a thread of the door's.
 
         Raises:
-            ServerError: Before the first stream, this is the status of the answer.
+            ServerError: This is the status of the answer, if nothing of it was sent yet.
         """
 
 
@@ -111,7 +116,7 @@ class ArrowDoor:
         question = self._questions.get(name)
         if question is None or scope["method"] != "POST":
             known = ", ".join(f"POST {PREFIX}{each}" for each in self._questions)
-            raise InvalidArgumentError(
+            raise UnimplementedError(
                 f"{scope['method']} {scope['path']} is none of the questions: {known}"
             )
         require_scope(grant_of(scope), KeyScope.READ, f"{PREFIX}{name}")

@@ -1,0 +1,294 @@
+"""Points of channels in memory, and the shapes that people want them in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from sift_py.data._alignment import Alignment
+from sift_py.errors import DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+    import polars as pl
+    from numpy.typing import NDArray
+
+__all__ = ["ChannelReadings", "Layout", "Readings"]
+
+Layout: TypeAlias = Literal["wide", "long"]
+
+TIME = pa.timestamp("ns", tz="UTC")
+_NAME = pa.dictionary(pa.int32(), pa.string())
+_LOOKUP_KEYS_MAX = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelReadings:
+    """Points of one channel, or of one element of a bit-field channel, in one run.
+
+    Attributes:
+        name: Name of the channel; `channel.element` for a bit field.
+        channel: Name of the channel.
+        channel_id: Its id; for an expression its key.
+        data_type: Name of its data type, such as `DOUBLE`.
+        unit: Its unit, or an empty string.
+        states: Names of an enum's states, by key.
+        asset: Name of its asset.
+        run: Name of the run, or an empty string.
+        run_id: Id of the run; empty for what has none.
+        times: Arrow chunked array, timestamp[ns, UTC]: sorted.
+        values: Arrow chunked array, one for each time; an enum's are its keys, uint32.
+    """
+
+    name: str
+    channel: str
+    channel_id: str
+    data_type: str
+    unit: str
+    states: dict[int, str]
+    asset: str
+    run: str
+    run_id: str
+    times: Any
+    values: Any
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def timestamps_ns(self) -> NDArray[np.int64]:
+        """Nanoseconds since 1970 in UTC: int64, shape (points,)."""
+        return _numpy(self.times.cast(pa.int64()))
+
+    def named_values(self) -> Any:  # noqa: ANN401 (pyarrow has no types)
+        """The values, those of an enum by name: a state without one has its number for a name."""
+        if self.data_type != "ENUM":
+            return self.values
+        chunks = [_states(_numpy(self.values), self.states)]
+        return pa.chunked_array(chunks, type=_NAME)
+
+
+class Readings:
+    """What was read: points of channels, each with its type, unit and nanoseconds.
+
+    To whatever takes Arrow data it is a table in the wide layout: `pyarrow.table(readings)`,
+    `polars.DataFrame(readings)`, `duckdb.sql("SELECT * FROM readings")`.
+
+    Two layouts:
+
+    - *wide*: a row for each time, a column for each channel. Where a channel has no point at a time
+      it is null. A channel with two values at one time gives that time a second row. If there is
+      more than one run, a column `run` says which.
+    - *long*: a row for each point: `time`, `channel`, `run`, and `value`; if the channels have
+      several types, a column for each: `value_double`, `value_string`, ...
+
+    Enums are names (`named_values`). Columns carry their channel's unit and data type as metadata.
+
+    Example:
+        ```python
+        readings = read_channels("test-stand-3", ["chamber_pressure", "state"], run="hot fire 12")
+        frame = readings.to_pandas()
+        pressure = readings["chamber_pressure"].timestamps_ns
+        ```
+    """
+
+    def __init__(self, channels: Sequence[ChannelReadings]) -> None:
+        """Take points; those of one channel in several runs are several."""
+        self._channels = tuple(channels)
+
+    @property
+    def channels(self) -> tuple[ChannelReadings, ...]:
+        """The points, channel by channel and run by run, in the order that was asked for."""
+        return self._channels
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the channels, each once."""
+        return list(dict.fromkeys(each.name for each in self._channels))
+
+    @property
+    def points(self) -> int:
+        """How many points there are."""
+        return sum(map(len, self._channels))
+
+    def __iter__(self) -> Iterator[ChannelReadings]:
+        return iter(self._channels)
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def __getitem__(self, name: str) -> ChannelReadings:
+        """The points of a channel.
+
+        Raises:
+            KeyError: There are none.
+            DataError: They are of several runs; iterate over `channels`.
+        """
+        found = [each for each in self._channels if each.name == name]
+        if not found:
+            raise KeyError(name)
+        if len(found) > 1:
+            runs = ", ".join(repr(each.run or "no run") for each in found)
+            raise DataError(
+                f"{name!r} was read from {len(found)} runs: {runs}. Name one to read, or go through"
+                " `channels`."
+            )
+        return found[0]
+
+    def __repr__(self) -> str:
+        return f"<Readings: {self.points:,} points of {len(self.names)} channels>"
+
+    def to_arrow(self, layout: Layout = "wide") -> Any:  # noqa: ANN401
+        """A `pyarrow.Table`, with the times as timestamp[ns, UTC]."""
+        if layout not in ("wide", "long"):
+            raise DataError(f"layout is 'wide' or 'long', not {layout!r}.")
+        return self._wide() if layout == "wide" else self._long()
+
+    def to_pandas(self, layout: Layout = "wide") -> pd.DataFrame:
+        """A data frame; `time` is its index in the wide layout. Enums are categorical.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas  # noqa: F401, ICN001, PLC0415
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f"to_pandas needs pandas: pip install pandas ({error})."
+            ) from None
+        frame: pd.DataFrame = self.to_arrow(layout).to_pandas()
+        return frame.set_index("time") if layout == "wide" else frame
+
+    def to_polars(self, layout: Layout = "wide") -> pl.DataFrame:
+        """A data frame of Polars.
+
+        Raises:
+            MissingExtraError: Polars is not installed.
+        """
+        try:
+            import polars  # noqa: ICN001, PLC0415
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f"to_polars needs Polars: pip install polars ({error})."
+            ) from None
+        frame = polars.from_arrow(self.to_arrow(layout))
+        assert isinstance(frame, polars.DataFrame)  # noqa: S101 - of a table
+        return frame
+
+    def to_numpy(self) -> dict[str, tuple[NDArray[np.int64], NDArray[Any]]]:
+        """Nanoseconds since 1970, int64, and values, both of shape (points,), by channel.
+
+        Points of several runs are joined and sorted by time. Enums are their keys; strings and
+        bytes are arrays of objects.
+        """
+        found = {}
+        for name in self.names:
+            mine = [each for each in self._channels if each.name == name]
+            times = np.concatenate([each.timestamps_ns for each in mine])
+            values = np.concatenate([_numpy(each.values) for each in mine])
+            if len(mine) > 1:
+                order = np.argsort(times, kind="stable")
+                times, values = times[order], values[order]
+            found[name] = times, values
+        return found
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The wide layout, for libraries that take Arrow data (its PyCapsule interface)."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def _wide(self) -> Any:  # noqa: ANN401
+        by_run: dict[str, list[ChannelReadings]] = {}
+        for each in self._channels:
+            by_run.setdefault(each.run_id, []).append(each)
+        fields = [pa.field("time", TIME, nullable=False)]
+        has_runs = len(by_run) > 1
+        if has_runs:
+            fields.append(pa.field("run", _NAME))
+        firsts = {each.name: each for each in reversed(self._channels)}
+        fields += [_field(name, firsts[name]) for name in self.names]
+        schema = pa.schema(fields)
+        tables = [self._wide_run(schema, mine, has_runs) for mine in by_run.values()]
+        return pa.concat_tables(tables) if tables else schema.empty_table()
+
+    def _wide_run(self, schema: Any, channels: list[ChannelReadings], has_runs: bool) -> Any:  # noqa: ANN401
+        if len(channels) == 1:
+            # As it is, whatever it has twice.
+            aligned = Alignment(np.empty(0, np.int64), [None])
+            times, n_rows = channels[0].times, len(channels[0])
+        else:
+            aligned = Alignment.of([each.timestamps_ns for each in channels])
+            times, n_rows = pa.array(aligned.times_ns).cast(TIME), len(aligned.times_ns)
+        columns = {"time": times}
+        if has_runs:
+            columns["run"] = _repeated(channels[0].run, n_rows)
+        for number, each in enumerate(channels):
+            columns[each.name] = aligned.spread(number, each.named_values())
+        arrays = [
+            columns[field.name] if field.name in columns else pa.nulls(n_rows, field.type)
+            for field in schema
+        ]
+        return pa.Table.from_arrays(arrays, schema=schema)
+
+    def _long(self) -> Any:  # noqa: ANN401
+        types = {each.data_type: each.named_values().type for each in self._channels}
+        columns = {kind: f"value_{kind.lower()}" for kind in types}
+        if len(types) == 1:
+            columns = dict.fromkeys(types, "value")
+        fields = [
+            pa.field("time", TIME, nullable=False),
+            pa.field("channel", _NAME),
+            pa.field("run", _NAME),
+            *[pa.field(columns[kind], types[kind]) for kind in types],
+        ]
+        schema = pa.schema(fields)
+        tables = []
+        for each in self._channels:
+            n_rows = len(each)
+            known = {
+                "time": each.times,
+                "channel": _repeated(each.name, n_rows),
+                "run": _repeated(each.run, n_rows),
+                columns[each.data_type]: each.named_values(),
+            }
+            arrays = [
+                known[field.name] if field.name in known else pa.nulls(n_rows, field.type)
+                for field in schema
+            ]
+            tables.append(pa.Table.from_arrays(arrays, schema=schema))
+        return pa.concat_tables(tables).unify_dictionaries() if tables else schema.empty_table()
+
+
+def _field(name: str, channel: ChannelReadings) -> Any:  # noqa: ANN401
+    about = {"data_type": channel.data_type, "unit": channel.unit, "channel_id": channel.channel_id}
+    kind = channel.named_values().type
+    return pa.field(name, kind, metadata={key: text for key, text in about.items() if text})
+
+
+def _repeated(text: str, count: int) -> Any:  # noqa: ANN401
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text]))
+
+
+def _states(keys: NDArray[Any], names: dict[int, str]) -> Any:  # noqa: ANN401
+    """Keys of an enum as a dictionary of names."""
+    if len(keys) and int(keys.max()) < _LOOKUP_KEYS_MAX:
+        found = np.flatnonzero(np.bincount(keys))
+    else:
+        found = np.unique(keys)
+    used = found.tolist()
+    numbers = np.searchsorted(found, keys).astype(np.int32)
+    texts = [names.get(key, str(key)) for key in used]
+    # Two states may have one name.
+    unique = list(dict.fromkeys(texts))
+    places = np.array([unique.index(text) for text in texts], np.int32)
+    indices = places[numbers] if used else numbers
+    return pa.DictionaryArray.from_arrays(pa.array(indices), pa.array(unique, pa.string()))
+
+
+def _numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401
+    array: NDArray[Any] = values.to_numpy()
+    return array
