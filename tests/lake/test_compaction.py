@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sift_server.lake import PointStore, StoreLimits, delta, files, merging
+from sift_server.lake import PointStore, StoreLimits, delta, file_reader, files, merging
 from sift_server.lake.compaction import FINAL_POINTS_MIN, MERGE_FILES, files_to_merge
 from sift_server.lake.files import DataFile, Extent
 from sift_server.lake.schema import FILE_SCHEMA
@@ -353,7 +353,7 @@ def test_the_position_survives_checkpoints_and_the_clearing_of_the_log(tmp_path:
 
 def test_files_whose_footers_were_forgotten_are_read_again(tmp_path: Path, monkeypatch):
     """What is remembered of files has a limit, whatever their number."""
-    monkeypatch.setattr(files, "ROW_GROUPS_KEPT_MAX", 3)
+    monkeypatch.setattr(file_reader, "ROW_GROUPS_KEPT_MAX", 3)
     store = flushed(tmp_path, ten_blocks())
     assert seen(store) == seen(store)
     assert seen(store)[0][2] == list(range(10))

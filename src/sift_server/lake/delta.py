@@ -6,15 +6,14 @@ import datetime as dt
 import json
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 from deltalake import DeltaTable
 
 from sift_server import faults
+from sift_server.lake.ahead import one_ahead
 from sift_server.lake.checksums import PARTS_TAG
 from sift_server.lake.delta_log import (
     WRITER_VERSION_MAX,
@@ -251,7 +250,7 @@ class DeltaLake:
             for file in write_files(
                 self._partition(points.day),
                 write_schema(points.kinds, has_runs=points.has_runs),
-                _one_ahead(points.chunks),
+                one_ahead(points.chunks, "sift-gather"),
                 self._unnamed,
             )
         )
@@ -274,23 +273,6 @@ class DeltaLake:
             folder.mkdir()
             sync_folder(self._path)
         return folder
-
-
-def _one_ahead(chunks: Iterator[PointChunk]) -> Iterator[PointChunk]:
-    """Get the next chunk on another thread while the one before is written."""
-    with ThreadPoolExecutor(1, thread_name_prefix="sift-gather") as thread:
-
-        def later() -> Callable[[], PointChunk | None]:
-            try:
-                return thread.submit(next, chunks, None).result
-            except RuntimeError:
-                # The interpreter shuts down, and starts no more threads.
-                return partial(next, chunks, None)
-
-        coming = later()
-        while (chunk := coming()) is not None:
-            coming = later()
-            yield chunk
 
 
 def _while(go_on: Callable[[], bool], chunks: Iterator[PointChunk]) -> Iterator[PointChunk]:

@@ -76,21 +76,61 @@ class Points:
 
 
 def points_once(points: Points) -> Points:
-    """Points sorted by time, those of one time by the bits of their value, each once."""
+    """Points sorted by time, those of one time by the bits of their value, each once.
+
+    Of points that are sorted, the times are compared and that is all; those that are several
+    sorted parts are merged. Values are only looked at where there are several at one time.
+    """
     times = points.timestamps_ns
     # Compared, not subtracted: the difference of two times may not fit 64 bits.
     if (times[1:] > times[:-1]).all():
         return points
-    table = pa.table({"time": times, "value": points.values})
-    order = pc.sort_indices(table, sort_keys=[("time", "ascending"), ("value", "ascending")])
-    times = times[order.to_numpy()]
-    values = points.values.take(order)
-    new = np.ones(len(times), np.bool_)
-    changed = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
-    new[1:] = (times[1:] != times[:-1]) | changed
-    if new.all():
-        return Points(times, values)
-    return Points(times[new], values.filter(pa.array(new)))
+    values = points.values
+    if not (times[1:] >= times[:-1]).all():
+        # A stable sort finds the parts that are sorted, and merges them.
+        order = np.argsort(times, kind="stable")
+        times, values = times[order], values.take(pa.array(order))
+    tied = times[1:] == times[:-1]
+    if tied.any():
+        # What was sent again is often beside what was sent first: then nothing is to be sorted.
+        times, values = _without_repeats(times, values, tied)
+        tied = times[1:] == times[:-1]
+    if tied.any():
+        order = _order_of_tied(times, values, tied)
+        values = values.take(pa.array(order))
+        times, values = _without_repeats(times, values, tied)
+    return Points(times, values)
+
+
+def _without_repeats(
+    times: NDArray[np.int64],
+    values: Any,  # noqa: ANN401
+    tied: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], Any]:
+    """Leave out points that are the same as the one before; `tied` says where the times are."""
+    is_new = np.ones(len(times), np.bool_)
+    is_new[1:] = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
+    is_new[1:] |= ~tied
+    return (times, values) if is_new.all() else (times[is_new], values.filter(pa.array(is_new)))
+
+
+def _order_of_tied(
+    times: NDArray[np.int64],
+    values: Any,  # noqa: ANN401
+    tied: NDArray[np.bool_],
+) -> NDArray[np.intp]:
+    """Places of points that are sorted by time, those of one time in the order of values."""
+    mine = np.zeros(len(times), np.bool_)
+    mine[1:] = tied
+    mine[:-1] |= tied
+    places = np.flatnonzero(mine)
+    table = pa.table({"time": times[places], "value": values.take(pa.array(places))})
+    sorted_places = pc.sort_indices(
+        table, sort_keys=[("time", "ascending"), ("value", "ascending")]
+    ).to_numpy()
+    order = np.arange(len(times))
+    order[places] = places[sorted_places]
+    return order
 
 
 def joined_points(kind: Kind, parts: Sequence[Points]) -> Points:

@@ -12,7 +12,7 @@ from sift_server import faults
 from sift_server.errors import DiskFullError, is_disk_full
 from sift_server.lake.compaction import files_to_merge
 from sift_server.lake.delta import RETENTION_S_DEFAULT, DeltaLake, MergeAbandonedError
-from sift_server.lake.files import FileReader
+from sift_server.lake.file_reader import FileReader
 from sift_server.lake.hot import HotColumns
 from sift_server.lake.merging import UnsortedFileError
 from sift_server.lake.points import kind_of

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sift_server.lake.files import DataFile, FileReader, RowGroup
+    from sift_server.lake.file_reader import FileReader, RowGroup
+    from sift_server.lake.files import DataFile
     from sift_server.lake.points import Kind
     from sift_wire.columns import FlowRows
 
-WINDOW_POINTS = 256 * 1024
-"""Points of row groups after which a window ends, as soon as it can."""
+WINDOW_POINTS = 64 * 1024
+"""Points of row groups after which a window ends, as soon as it can. A full row group has more: it
+is a window by itself, and its points are given as they were read."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -64,25 +66,31 @@ class ChannelView:
             them are earlier than those that come after; none is empty. About `WINDOW_POINTS` are
             in memory at a time, beside those that are hot.
         """
-        hot = self._hot_points(run_id, start_ns, end_ns)
         groups = [
             group
             for group in self._row_groups(start_ns, end_ns)
             if group.run_id is None or group.run_id == run_id
         ]
-        for first_ns, last_ns, in_window in _windows(groups, start_ns, end_ns):
-            parts = [
-                part
-                for group in in_window
-                if (
-                    part := self.reader.read(
-                        group, self.channel_id, self.kind, first_ns, last_ns, run_id
-                    )
+        rests = [self._hot_points(run_id, start_ns, end_ns)]
+        for last_ns, beginning in _windows(groups, start_ns, end_ns):
+            parts = []
+            waiting, rests = rests, []
+            for group in beginning:
+                points = self.reader.read(
+                    group, self.channel_id, self.kind, start_ns, end_ns, run_id
                 )
-            ]
-            first, last = np.searchsorted(hot.timestamps_ns, [first_ns, last_ns])
-            if first < last:
-                parts.append(part_of(hot, int(first), int(last)))
+                if points is None:
+                    continue
+                if _reaches(group, last_ns):
+                    waiting.append(_by_time(points))
+                else:
+                    parts.append(points)
+            for points in waiting:
+                count = int(np.searchsorted(points.timestamps_ns, last_ns))
+                if count:
+                    parts.append(part_of(points, 0, count))
+                if count < len(points):
+                    rests.append(part_of(points, count, len(points)))
             if parts:
                 yield joined_points(self.kind, parts)
 
@@ -102,40 +110,42 @@ class ChannelView:
             if mine.any():
                 times.append(rows.timestamps_ns[mine])
                 values.append(words_to_arrow(self.kind, rows.words[index][mine], rows.heap))
-        points = Points(np.concatenate(times), pa.concat_arrays(values))
-        if (points.timestamps_ns[1:] >= points.timestamps_ns[:-1]).all():
-            return points
-        order = np.argsort(points.timestamps_ns, kind="stable")
-        return Points(points.timestamps_ns[order], points.values.take(pa.array(order)))
+        return _by_time(Points(np.concatenate(times), pa.concat_arrays(values)))
+
+
+def _by_time(points: Points) -> Points:
+    """Points sorted by time; those of one time stay as they are."""
+    times = points.timestamps_ns
+    if (times[1:] >= times[:-1]).all():
+        return points
+    order = np.argsort(times, kind="stable")
+    return Points(times[order], points.values.take(pa.array(order)))
 
 
 def _windows(
     groups: Sequence[RowGroup], start_ns: int, end_ns: int
-) -> Iterator[tuple[int, int, list[RowGroup]]]:
+) -> Iterator[tuple[int, list[RowGroup]]]:
     """Cut a time range where row groups begin, once enough of them began before.
 
     Yields:
-        Start of a window, its end, which is excluded, and all row groups that overlap it.
+        End of a window, which is excluded, and the row groups that begin in it.
     """
 
     def begin(group: RowGroup) -> int:
         known = group.extent.timestamp_ns_min
         return start_ns if known is None else max(known, start_ns)
 
-    waiting = sorted(groups, key=begin)
-    open_groups: list[RowGroup] = []
+    beginning: list[RowGroup] = []
     first_ns = start_ns
     points = 0
-    for group in waiting:
+    for group in sorted(groups, key=begin):
         begin_ns = begin(group)
         if points >= WINDOW_POINTS and begin_ns > first_ns:
-            yield first_ns, begin_ns, open_groups
-            open_groups = [each for each in open_groups if _reaches(each, begin_ns)]
-            first_ns = begin_ns
-            points = 0
-        open_groups.append(group)
+            yield begin_ns, beginning
+            beginning, first_ns, points = [], begin_ns, 0
+        beginning.append(group)
         points += group.extent.points
-    yield first_ns, end_ns, open_groups
+    yield end_ns, beginning
 
 
 def _reaches(group: RowGroup, time_ns: int) -> bool:

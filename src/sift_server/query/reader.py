@@ -12,6 +12,7 @@ import numpy as np
 
 from sift_server.errors import InvalidArgumentError
 from sift_server.lake import Points, points_once
+from sift_server.lake.ahead import one_ahead
 from sift_server.lake.points import joined_points, kind_of, part_of
 
 if TYPE_CHECKING:
@@ -143,9 +144,14 @@ class PointReader:
         return Page(_by_run(data_type, found), end.to_token())
 
     def read_all(
-        self, channel_id: str, data_type: DataType, start_ns: int, end_ns: int, run_id: str | None
+        self,
+        channel_id: str,
+        data_type: DataType,
+        start_ns: int,
+        end_ns: int,
+        run_id: str | None,
     ) -> Iterator[RunPoints]:
-        """Read everything, in the order of `read`, a window at a time.
+        """Read all that there is now, sorted by run, time and value, identical points once.
 
         Args:
             channel_id: Which channel.
@@ -155,11 +161,15 @@ class PointReader:
             run_id: As in `read`.
 
         Yields:
-            Points of one run, none of them empty; several in turn may be of the same run.
+            Points of one run, which go on in the next item or end; none is empty. The next item
+            is read on a thread while this one is used: two windows of the table are in memory.
         """
         view = self._store.view(channel_id, data_type)
-        for run, points in _in_order(view, start_ns, end_ns, run_id, None):
-            yield RunPoints(run, points.timestamps_ns, points.values)
+        found = _in_order(view, start_ns, end_ns, run_id, None)
+        return one_ahead(
+            (RunPoints(run, points.timestamps_ns, points.values) for run, points in found),
+            "sift-read",
+        )
 
 
 def _in_order(
