@@ -28,6 +28,7 @@ from sift_server.ingest import (
 )
 from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
+from sift_server.query import lttb
 from sift_server.rules import CatalogBook, LiveRules, RuleEvaluation, RunReports
 from sift_wire import decode
 
@@ -155,6 +156,7 @@ class Server:
         flusher = Flusher(log, store, rejects, keys, rules)
         decode.warm_up()
         lake.warm_up()
+        lttb.warm_up()
         rules.start()
         keep.callback(rules.stop)
         ingestor.replay(log.replay(store.committed_position))

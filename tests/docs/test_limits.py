@@ -13,6 +13,7 @@ ROOMS = (
     "calculated",
     "ingest",
     "catalog",
+    "query",
     "rules",
     "server.py",
     "commands/main.py",

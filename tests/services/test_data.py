@@ -289,10 +289,9 @@ def test_a_token_answers_one_request_only(rig):
 
 
 def test_what_is_not_there_is_said(rig):
-    """An unknown channel, samples, and when points came."""
+    """An unknown channel, and when points came."""
     channel = rig.query("total")
     for request, error, said in (
-        ({"queries": [channel], "sample_ms": 5}, UnimplementedError, "sample_ms is 5"),
         ({"queries": [channel], "include_received_at": True}, UnimplementedError, "received"),
         ({"queries": [channel, data_pb2.Query()]}, InvalidArgumentError, "query 2 names no"),
         ({"queries": [channel] * 1_001}, InvalidArgumentError, "the limit is 1,000"),

@@ -13,7 +13,7 @@ import pyarrow as pa
 from sift_server.errors import InvalidArgumentError, ResourceExhaustedError
 from sift_server.expressions import Type
 from sift_server.lake.points import Points, joined_points, kind_of
-from sift_server.query import Page, RunPoints
+from sift_server.query import Page, RunPoints, RunSource
 from sift_server.rules.part import TIME_NS_MIN
 from sift_server.rules.pieces import stored_pieces
 from sift_server.rules.sources import SourceKey
@@ -125,6 +125,28 @@ class CalculatedReader:
             if stopped is not None:
                 return Page(page.runs, stopped.to_token())
         return Page(page.runs, None)
+
+    def sources(
+        self,
+        expression: Expression,
+        start_ns: int,
+        end_ns: int,
+        run_id: str | None,
+        *,
+        combines_runs: bool = False,
+    ) -> list[RunSource]:
+        """The values that are known, run by run, for those who sample them; see `read`."""
+        channels = _Channels(self._store, expression)
+
+        def source(run: str, run_ids: list[str]) -> RunSource:
+            def read(from_ns: int) -> Iterator[Points]:
+                pieces = channels.values(run_ids, max(start_ns, from_ns), end_ns)
+                return (points for points, _, _ in pieces if len(points))
+
+            return RunSource(run, read)
+
+        runs = channels.runs(start_ns, end_ns, run_id, combines_runs)
+        return [source(run, run_ids) for run, run_ids in runs]
 
 
 class _Gathered:

@@ -1,6 +1,7 @@
 """Reads hot columns and table as one, and turns points into the messages of the data service."""
 
 from sift_server.query.reader import Page, PointReader, RunPoints
+from sift_server.query.sampling import RunSource, channel_sources, is_sampled, read_sampled
 from sift_server.query.values import AssetInfo, ChannelInfo, RunInfo, data_message
 
 __all__ = [
@@ -10,5 +11,9 @@ __all__ = [
     "PointReader",
     "RunInfo",
     "RunPoints",
+    "RunSource",
+    "channel_sources",
     "data_message",
+    "is_sampled",
+    "read_sampled",
 ]

@@ -77,7 +77,11 @@ class ChannelInfo:
 
 
 def data_message(
-    channel: ChannelInfo, asset: AssetInfo, run: RunInfo | None, points: RunPoints
+    channel: ChannelInfo,
+    asset: AssetInfo,
+    run: RunInfo | None,
+    points: RunPoints,
+    sampled_ms: int = 0,
 ) -> AnyMessage:
     """Pack points of one channel and run as `sift.data.v2.*Values`, which is also the type URL.
 
@@ -88,8 +92,10 @@ def data_message(
         asset: Its asset.
         run: The run, or None for points without one.
         points: The points, sorted by time.
+        sampled_ms: How long the buckets are of which these are samples; 0 for all points.
     """
     metadata = _metadata(channel, asset, run)
+    metadata.sampled_ms = sampled_ms
     timestamps = _timestamps(points.timestamps_ns)
     if channel.data_type is DataType.BIT_FIELD:
         message: Any = data_pb2.BitFieldValues(

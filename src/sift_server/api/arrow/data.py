@@ -49,7 +49,8 @@ class DataQuestions:
         if request.page_size or request.page_token:
             raise InvalidArgumentError("an answer of Arrow has no pages; leave page_size out")
         check_data_request(request)
-        queries = DataQueries(self._catalog, self._store, *time_range(request))
+        between = time_range(request)
+        queries = DataQueries(self._catalog, self._store, *between, request.sample_ms)
         # All of them, so that an unknown one is the status of the answer.
         found = [queries.of(query, None) for query in request.queries]
         for number, query in enumerate(found):
@@ -62,6 +63,6 @@ class DataQuestions:
             run = None
             if run_id:
                 run = RunInfo(run_id, self._catalog.runs.names([run_id]).get(run_id, ""))
-            schema = point_schema(query.channel, about, run, number, 0)
+            schema = point_schema(query.channel, about, run, number, query.sampled_ms)
             channel = query.channel
             yield ArrowStream(schema, (point_batch(schema, channel, points) for points in parts))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from sift.calculated_channels.v1 import calculated_channels_pb2
 from sift_server.api.services.expression_requests import from_request
 from sift_server.calculated import DATA_TYPES, CalculatedReader, Resolution
 from sift_server.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 from sift_server.expressions import check_condition
-from sift_server.query import ChannelInfo, PointReader
+from sift_server.query import (
+    ChannelInfo,
+    PointReader,
+    channel_sources,
+    is_sampled,
+    read_sampled,
+)
 from sift_server.rules.sources import SourceKey
 from sift_wire.columns import DataType
 
@@ -24,13 +31,18 @@ if TYPE_CHECKING:
     from sift_server.lake import PointStore
     from sift_server.query import Page, RunPoints
 
+    _ReadFrom: TypeAlias = Callable[[str | None, int], Page]
+    """Reads a page behind a cursor, of at most so many points."""
+
 VALUES_AT_A_TIME = 256 * 1024
-"""Values of an expression that are computed at a time when all are read."""
+"""Values of an expression, or samples, that are computed at a time when all are read."""
 
 _ASSETS_TOLD_MAX = 12
 """How many assets a message lists."""
 
 _SEPARATOR = "/"
+
+_NS_PER_MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,8 @@ class DataQuery:
         width: How many values of the answer a point makes.
         read: Reads a page of at most so many points.
         read_all: Reads everything from the beginning, a little at a time.
+        sampled_ms: How long the buckets are of each of which there is one point; 0 if there are
+            all points.
     """
 
     channel: ChannelInfo
@@ -50,14 +64,19 @@ class DataQuery:
     width: int
     read: Callable[[int], Page]
     read_all: Callable[[], Iterator[RunPoints]]
+    sampled_ms: int = 0
 
 
 class DataQueries:
     """Finds out what queries are about. For one request."""
 
-    def __init__(self, catalog: Catalog, store: PointStore, start_ns: int, end_ns: int) -> None:
-        """Take what there is, and the time that is asked about, the end excluded."""
+    def __init__(
+        self, catalog: Catalog, store: PointStore, start_ns: int, end_ns: int, sample_ms: int
+    ) -> None:
+        """Take what there is, the time that is asked about, the end excluded, and how closely."""
         self._catalog = catalog
+        self._store = store
+        self._sample_ms = sample_ms
         self._points = PointReader(store)
         self._values = CalculatedReader(store)
         self._start_ns = start_ns
@@ -94,17 +113,29 @@ class DataQueries:
             return self._of_calculated(calculated, run_id, cursor)
         data_type = channel.config.data_type
 
-        def read(limit: int) -> Page:
-            return self._points.read(
-                channel.channel_id, data_type, self._start_ns, self._end_ns, run_id, cursor, limit
-            )
+        asked_for = (channel.channel_id, data_type, self._start_ns, self._end_ns, run_id)
+        sampled_ms = self._sampled_ms(data_type)
+
+        def read(after: str | None, limit: int) -> Page:
+            if sampled_ms:
+                sources = channel_sources(self._store, *asked_for)
+                return read_sampled(sources, data_type, sampled_ms * _NS_PER_MS, after, limit)
+            return self._points.read(*asked_for, after, limit)
 
         def read_all() -> Iterator[RunPoints]:
-            return self._points.read_all(
-                channel.channel_id, data_type, self._start_ns, self._end_ns, run_id
-            )
+            return _all(read) if sampled_ms else self._points.read_all(*asked_for)
 
-        return DataQuery(_info(channel), channel.asset_id, _width(channel), read, read_all)
+        return DataQuery(
+            _info(channel),
+            channel.asset_id,
+            _width(channel),
+            partial(read, cursor),
+            read_all,
+            sampled_ms,
+        )
+
+    def _sampled_ms(self, data_type: DataType) -> int:
+        return self._sample_ms if is_sampled(data_type) else 0
 
     def _of_expression(
         self, asked: data_pb2.CalculatedChannelQuery, cursor: str | None
@@ -117,14 +148,9 @@ class DataQueries:
         assert isinstance(first, SourceKey)  # noqa: S101 - made by `source_of`
         asset_id = self._resolution.nesting.channel(first.channel_id).asset_id
         run_id = asked.run_id if asked.HasField("run_id") else None
-        combines_runs = asked.combine_run_data
-        return DataQuery(
-            info,
-            asset_id,
-            1,
-            self._reading(expression, run_id, cursor, combines_runs),
-            lambda: self._all(expression, run_id, combines_runs),
-        )
+        read = self._reading(expression, run_id, asked.combine_run_data)
+        sampled_ms = self._sampled_ms(info.data_type)
+        return DataQuery(info, asset_id, 1, partial(read, cursor), partial(_all, read), sampled_ms)
 
     def _of_calculated(
         self, channel: CalculatedChannel, run_id: str | None, cursor: str | None
@@ -144,18 +170,17 @@ class DataQueries:
             DATA_TYPES[resolved.expression.type],
             channel.content.units or "",
         )
-        read_values = self._reading(resolved.expression, run_id, behind)
+        read_values = self._reading(resolved.expression, run_id)
 
         def read(limit: int) -> Page:
-            page = read_values(limit)
+            page = read_values(behind, limit)
             if page.next_cursor is None:
                 return page
             parts = (channel.version_id, resolved.asset_id, page.next_cursor)
             return replace(page, next_cursor=_SEPARATOR.join(parts))
 
-        return DataQuery(
-            info, resolved.asset_id, 1, read, lambda: self._all(resolved.expression, run_id)
-        )
+        sampled_ms = self._sampled_ms(info.data_type)
+        return DataQuery(info, resolved.asset_id, 1, read, partial(_all, read_values), sampled_ms)
 
     def _only(self, channel: CalculatedChannel) -> Resolved:
         """The one asset that a calculated channel fits."""
@@ -190,35 +215,30 @@ class DataQueries:
         return fitting[0]
 
     def _reading(
-        self,
-        expression: Expression,
-        run_id: str | None,
-        cursor: str | None,
-        combines_runs: bool = False,
-    ) -> Callable[[int], Page]:
-        def read(limit: int) -> Page:
-            return self._values.read(
-                expression,
-                self._start_ns,
-                self._end_ns,
-                run_id,
-                cursor,
-                limit,
-                combines_runs=combines_runs,
-            )
+        self, expression: Expression, run_id: str | None, combines_runs: bool = False
+    ) -> _ReadFrom:
+        asked_for = (expression, self._start_ns, self._end_ns, run_id)
+        data_type = DATA_TYPES[expression.type]
+        sampled_ms = self._sampled_ms(data_type)
+
+        def read(after: str | None, limit: int) -> Page:
+            if sampled_ms:
+                sources = self._values.sources(*asked_for, combines_runs=combines_runs)
+                return read_sampled(sources, data_type, sampled_ms * _NS_PER_MS, after, limit)
+            return self._values.read(*asked_for, after, limit, combines_runs=combines_runs)
 
         return read
 
-    def _all(
-        self, expression: Expression, run_id: str | None, combines_runs: bool = False
-    ) -> Iterator[RunPoints]:
-        cursor = None
-        while True:
-            page = self._reading(expression, run_id, cursor, combines_runs)(VALUES_AT_A_TIME)
-            yield from page.runs
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+
+def _all(read: _ReadFrom) -> Iterator[RunPoints]:
+    """Everything from the beginning, page by page."""
+    cursor = None
+    while True:
+        page = read(cursor, VALUES_AT_A_TIME)
+        yield from page.runs
+        cursor = page.next_cursor
+        if cursor is None:
+            return
 
 
 def _parts(cursor: str) -> tuple[str, str, str]:

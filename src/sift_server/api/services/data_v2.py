@@ -1,4 +1,4 @@
-"""`sift.data.v2.DataService`, raw values of channels, and of calculated channels."""
+"""`sift.data.v2.DataService`: values of channels, and of calculated channels."""
 
 from __future__ import annotations
 
@@ -66,11 +66,13 @@ class DataService:
         """Return a page of the points of all queries, one after the other.
 
         Each data object of the answer holds points of one query and one run, sorted by time. Only
-        what exists is there: a query without points adds nothing.
+        what exists is there: a query without points adds nothing. With `sample_ms`, numbers are
+        sampled, see `sift_server.query.lttb`, and `sampled_ms` of their metadata says so; values
+        that have no size are all there.
 
         Raises:
             NotFoundError: A channel is unknown.
-            UnimplementedError: Other than raw values is asked for.
+            UnimplementedError: Times are asked for that the server does not keep.
             InvalidArgumentError: The request contradicts itself, its page token is of another, or
                 an expression does not fit its channels.
             ResourceExhaustedError: Too many runs are to be combined.
@@ -81,7 +83,7 @@ class DataService:
         number, cursor = _read_token(request, question)
         room = _Room(min(request.page_size or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX), PAGE_BYTES_MAX)
         response = data_pb2.GetDataResponse()
-        queries = DataQueries(self._catalog, self._store, start_ns, end_ns)
+        queries = DataQueries(self._catalog, self._store, start_ns, end_ns, request.sample_ms)
         while number < len(request.queries) and room.is_left:
             query = queries.of(request.queries[number], cursor)
             page = _read_into(room, query)
@@ -105,6 +107,7 @@ class DataService:
                 AssetInfo(asset.asset_id, asset.name),
                 RunInfo(points.run_id, names.get(points.run_id, "")) if points.run_id else None,
                 points,
+                query.sampled_ms,
             )
             for points in page.runs
         ]
@@ -117,10 +120,6 @@ def check_data_request(request: data_pb2.GetDataRequest) -> None:
         UnimplementedError: This server does not do that.
         InvalidArgumentError: Too many queries, or empty ones.
     """
-    if request.sample_ms:
-        raise UnimplementedError(
-            f"sample_ms is {request.sample_ms}, but this server gives raw values only; set it to 0"
-        )
     if request.include_received_at:
         raise UnimplementedError("this server does not keep when a point was received")
     if len(request.queries) > QUERIES_MAX:
