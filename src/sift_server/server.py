@@ -30,7 +30,7 @@ from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
 from sift_server.query import lttb
 from sift_server.rules import CatalogBook, LiveRules, RuleEvaluation, RunReports
-from sift_wire import decode
+from sift_wire import data_messages, decode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,6 +157,7 @@ class Server:
         decode.warm_up()
         lake.warm_up()
         lttb.warm_up()
+        data_messages.warm_up()
         rules.start()
         keep.callback(rules.stop)
         ingestor.replay(log.replay(store.committed_position))

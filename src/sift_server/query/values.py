@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from sift.common.type.v1.channel_bit_field_element_pb2 import ChannelBitFieldElement
 from sift.common.type.v1.channel_enum_type_pb2 import ChannelEnumType
 from sift.data.v2 import data_pb2
 from sift_server.bit_fields import element_values
 from sift_wire.columns import DataType
+from sift_wire.data_messages import VALUES_TAG, bytes_values, number_values
+from sift_wire.messages import bytes_field
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from sift.common.type.v1.channel_data_type_pb2 import ChannelDataType
     from sift_server.query.reader import RunPoints
 
-_NS_PER_S = 1_000_000_000
-
-_MESSAGES: dict[DataType, tuple[Any, Any]] = {
-    DataType.DOUBLE: (data_pb2.DoubleValues, data_pb2.DoubleValue),
-    DataType.STRING: (data_pb2.StringValues, data_pb2.StringValue),
-    DataType.ENUM: (data_pb2.EnumValues, data_pb2.EnumValue),
-    DataType.BOOL: (data_pb2.BoolValues, data_pb2.BoolValue),
-    DataType.FLOAT: (data_pb2.FloatValues, data_pb2.FloatValue),
-    DataType.INT_32: (data_pb2.Int32Values, data_pb2.Int32Value),
-    DataType.UINT_32: (data_pb2.Uint32Values, data_pb2.Uint32Value),
-    DataType.INT_64: (data_pb2.Int64Values, data_pb2.Int64Value),
-    DataType.UINT_64: (data_pb2.Uint64Values, data_pb2.Uint64Value),
-    DataType.BYTES: (data_pb2.BytesValues, data_pb2.BytesValue),
+_NAMES = {
+    DataType.DOUBLE: "Double",
+    DataType.STRING: "String",
+    DataType.ENUM: "Enum",
+    DataType.BIT_FIELD: "BitField",
+    DataType.BOOL: "Bool",
+    DataType.FLOAT: "Float",
+    DataType.INT_32: "Int32",
+    DataType.UINT_32: "Uint32",
+    DataType.INT_64: "Int64",
+    DataType.UINT_64: "Uint64",
+    DataType.BYTES: "Bytes",
 }
+"""What the messages of a data type are called, in front of `Values`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,39 +93,33 @@ def data_message(
     """
     metadata = _metadata(channel, asset, run)
     metadata.sampled_ms = sampled_ms
-    timestamps = _timestamps(points.timestamps_ns)
+    message_type = getattr(data_pb2, f"{_NAMES[channel.data_type]}Values")
+    # A message may be written field by field: they are one behind the other.
+    fields = [message_type(metadata=metadata).SerializeToString()]
     if channel.data_type is DataType.BIT_FIELD:
-        message: Any = data_pb2.BitFieldValues(
-            metadata=metadata,
-            values=[
-                data_pb2.BitFieldElementValues(
-                    name=name,
-                    values=[
-                        data_pb2.BitFieldValue(timestamp=timestamp, value=value)
-                        for timestamp, value in zip(
-                            timestamps,
-                            element_values(points.values, index, count).tolist(),
-                            strict=True,
-                        )
-                    ],
-                )
-                for name, index, count in channel.bit_field_elements
-            ],
-        )
+        for name, index, count in channel.bit_field_elements:
+            element = data_pb2.BitFieldElementValues(name=name).SerializeToString()
+            numbers = element_values(points.values, index, count).view(np.uint64)
+            element += number_values(DataType.UINT_32, points.timestamps_ns, numbers)
+            fields.append(bytes_field(VALUES_TAG, element))
     else:
-        values_type, value_type = _MESSAGES[channel.data_type]
-        message = values_type(
-            metadata=metadata,
-            values=[
-                value_type(timestamp=timestamp, value=value)
-                for timestamp, value in zip(
-                    timestamps, _python_values(channel.data_type, points.values), strict=True
-                )
-            ],
-        )
+        fields.append(_written(channel.data_type, points))
     # Clients take the whole URL for the name of the type, so nothing like `type.googleapis.com/`
     # may be in front of it.
-    return AnyMessage(type_url=message.DESCRIPTOR.full_name, value=message.SerializeToString())
+    return AnyMessage(type_url=message_type.DESCRIPTOR.full_name, value=b"".join(fields))
+
+
+def _written(data_type: DataType, points: RunPoints) -> bytes:
+    """The points as the field `values`."""
+    values = points.values
+    if not data_type.is_variable_width:
+        return number_values(data_type, points.timestamps_ns, values.to_numpy())
+    _, offsets, data = values.buffers()
+    return bytes_values(
+        points.timestamps_ns,
+        np.frombuffer(offsets, np.int64)[values.offset :][: len(values) + 1],
+        np.frombuffer(data or b"", np.uint8),
+    )
 
 
 def _metadata(channel: ChannelInfo, asset: AssetInfo, run: RunInfo | None) -> data_pb2.Metadata:
@@ -150,29 +141,3 @@ def _metadata(channel: ChannelInfo, asset: AssetInfo, run: RunInfo | None) -> da
         metadata.run.run_id = run.run_id
         metadata.run.name = run.name
     return metadata
-
-
-def _timestamps(timestamps_ns: NDArray[np.int64]) -> list[Timestamp]:
-    seconds, nanos = np.divmod(timestamps_ns, _NS_PER_S)
-    return [
-        Timestamp(seconds=second, nanos=nano)
-        for second, nano in zip(seconds.tolist(), nanos.tolist(), strict=True)
-    ]
-
-
-def _python_values(data_type: DataType, values: Any) -> Sequence[Any]:  # noqa: ANN401 (pyarrow has no types)
-    """Values as the protobuf library takes them."""
-    if data_type.is_variable_width:
-        return values.to_pylist()  # type: ignore[no-any-return]
-    words = values.to_numpy()
-    match data_type:
-        case DataType.DOUBLE:
-            return words.view(np.float64).tolist()  # type: ignore[no-any-return]
-        case DataType.FLOAT:
-            return words.astype(np.uint32).view(np.float32).tolist()  # type: ignore[no-any-return]
-        case DataType.BOOL:
-            return (words != 0).tolist()  # type: ignore[no-any-return]
-        case DataType.INT_32 | DataType.INT_64:
-            return words.view(np.int64).tolist()  # type: ignore[no-any-return]
-        case _:
-            return words.tolist()  # type: ignore[no-any-return]
