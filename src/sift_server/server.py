@@ -172,14 +172,11 @@ class Server:
         keep.callback(reports.stop)
 
         callers = self._callers(catalog)
-        call_threads = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="sift-call")
-        keep.callback(call_threads.shutdown)
-        ingest_threads = ThreadPoolExecutor(INGEST_THREADS, thread_name_prefix="sift-ingest")
-        keep.callback(ingest_threads.shutdown)
+        call_threads = self._threads(CALL_THREADS, "sift-call")
+        arrow_threads = self._threads(ANSWER_THREADS, "sift-arrow")
+        ingest_threads = self._threads(INGEST_THREADS, "sift-ingest")
         keep.callback(ingestor.stop)
         streams = IngestStream(ingestor, ingest_threads)
-        arrow_threads = ThreadPoolExecutor(ANSWER_THREADS, thread_name_prefix="sift-arrow")
-        keep.callback(arrow_threads.shutdown)
         app = build_app(
             services(catalog, store, reports),
             call_threads,
@@ -202,6 +199,12 @@ class Server:
         keep.callback(reports.ask_to_stop)
         self._ready = True
         folder.tell_uri(self._uri())
+
+    def _threads(self, count: int, name: str) -> ThreadPoolExecutor:
+        """Threads that end when the server stops."""
+        threads = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._open.callback(threads.shutdown)
+        return threads
 
     def _callers(self, catalog: Catalog) -> Keys:
         """Who may call; kept up to date until the server stops."""

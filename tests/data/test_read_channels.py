@@ -213,3 +213,16 @@ def test_a_layout_that_there_is_not_is_refused(rig):
         readings.to_arrow("tall")
     with pytest.raises(KeyError):
         readings["nothing"]
+
+
+def test_samples_keep_the_shape_and_say_what_they_stand_for(rig, source):
+    readings = read_channels(
+        "rig", ["d", "text"], run="one", sample=timedelta(milliseconds=10), source=source
+    )
+    sampled = readings["d"]
+    assert 4 <= len(sampled) <= 8
+    assert set(sampled.timestamps_ns.tolist()) <= set(times_ns().tolist())
+    assert sampled.values.to_pylist()[0] == -1e300
+    assert sampled.sampled_ms == 10
+    assert len(readings["text"]) == ROWS // 2
+    assert readings["text"].sampled_ms == 0

@@ -126,6 +126,7 @@ def _readings(name: str, about: About, batches: list[Any]) -> Iterable[ChannelRe
             about.asset,
             about.run,
             about.run_id,
+            about.sampled_ms,
             times,
             table[column],
         )

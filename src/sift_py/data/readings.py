@@ -41,6 +41,7 @@ class ChannelReadings:
         asset: Name of its asset.
         run: Name of the run, or an empty string.
         run_id: Id of the run; empty for what has none.
+        sampled_ms: Milliseconds that one point stands for, or 0 if every point is there.
         times: Arrow chunked array, timestamp[ns, UTC]: sorted.
         values: Arrow chunked array, one for each time; an enum's are its keys, uint32.
     """
@@ -54,6 +55,7 @@ class ChannelReadings:
     asset: str
     run: str
     run_id: str
+    sampled_ms: int
     times: Any
     values: Any
 
