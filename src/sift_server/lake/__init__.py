@@ -6,7 +6,7 @@ other readers.
 """
 
 from sift_server.lake.block import PointBlock, PointFlow
-from sift_server.lake.gathering import warm_up
+from sift_server.lake.kernels import warm_up
 from sift_server.lake.points import Points, points_once
 from sift_server.lake.store import PointStore, StoreLimits, StoreStats
 from sift_server.lake.upkeep import Upkeep

@@ -61,6 +61,22 @@ class PointChunk:
         """Largest channel id."""
         return self._channel_id(int(self.channel[-1]))
 
+    @property
+    def first_key(self) -> tuple[str, int]:
+        """Channel id and time of the first point."""
+        return self.channel_id_min, int(self.timestamps_ns[0])
+
+    @property
+    def last_key(self) -> tuple[str, int]:
+        """Channel id and time of the last point."""
+        return self.channel_id_max, int(self.timestamps_ns[-1])
+
+    def ranks(self) -> NDArray[np.int32]:
+        """The channel of each point as a number: the same for all names of an id, and sorted."""
+        ids = self.channels["channel_id"].to_pylist()
+        ranks = np.cumsum([0, *starmap(ne, pairwise(ids))]).astype(np.int32)
+        return ranks[self.channel] if len(ranks) > 1 else self.channel
+
     def _channel_id(self, number: int) -> str:
         channel_id: str = self.channels["channel_id"][number].as_py()
         return channel_id
@@ -213,8 +229,7 @@ def _moved(chunk: PointChunk, heap_start: int) -> tuple[NDArray[np.uint64], byte
 
 def _order(chunk: PointChunk) -> NDArray[np.intp]:
     """Places of points, sorted by channel id, then by time."""
-    ids = chunk.channels["channel_id"].to_pylist()
-    rank = np.cumsum([0, *starmap(ne, pairwise(ids))]).astype(np.int32)[chunk.channel]
+    rank = chunk.ranks()
     # Usually what is joined follows in time, channel by channel: then this is all.
     order = np.argsort(rank, kind="stable")
     rank, times = rank[order], chunk.timestamps_ns[order]

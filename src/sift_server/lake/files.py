@@ -30,6 +30,11 @@ ROW_GROUP_HEAP_BYTES_MAX = 8 * 1024 * 1024
 FILE_POINTS_MAX = 16 * 1024 * 1024
 """Points of a data file."""
 
+ONCE_SUFFIX = "-once.parquet"
+"""How the names of files end that are known to have each point once. It is in the name because the
+table's library gives names, whatever becomes of commits and checkpoints, and not the tags of
+files."""
+
 ZSTD_LEVEL = 1
 """Higher levels cost twice the time for a few hundredths of the size."""
 
@@ -78,6 +83,11 @@ class DataFile:
     extent: Extent
     parts: str = ""
 
+    @property
+    def has_each_point_once(self) -> bool:
+        """Whether that is known; a point may be in several such files."""
+        return self.path.name.endswith(ONCE_SUFFIX)
+
 
 class UnnamedFiles:
     """Files that are written here, and that no commit names yet. Safe from many threads."""
@@ -110,24 +120,32 @@ def write_files(
 ) -> Iterator[DataFile]:
     """Write chunks to new files in a folder; each is on disk when it is yielded.
 
+    A file is known to have each point once if no chunk goes on with the channel and time that the
+    one before ended with.
+
     Args:
         folder: The folder.
         schema: As `write_schema` makes it, with columns for all that there is.
-        chunks: The points.
+        chunks: The points, in order; each is in a chunk once.
         unnamed: Where each file is noted before it is there.
 
     Raises:
         OSError: A file can't be written; what there is of it was removed.
     """
     for first in chunks:
-        path = folder / f"{uuid.uuid4()}.parquet"
-        unnamed.add(path)
+        name = str(uuid.uuid4())
+        paths = folder / f"{name}.parquet", folder / f"{name}{ONCE_SUFFIX}"
+        for path in paths:
+            unnamed.add(path)
         try:
-            yield _write_file(path, schema, first, chunks)
+            file = _write_file(*paths, schema, first, chunks)
         except BaseException:
-            path.unlink(missing_ok=True)
-            unnamed.remove([path])
+            for path in paths:
+                path.unlink(missing_ok=True)
+            unnamed.remove(paths)
             raise
+        unnamed.remove(path for path in paths if path != file.path)
+        yield file
 
 
 def parquet_writer(file: ChecksummedFile, schema: Any) -> Any:  # noqa: ANN401
@@ -149,11 +167,15 @@ def parquet_writer(file: ChecksummedFile, schema: Any) -> Any:  # noqa: ANN401
 
 def _write_file(
     path: Path,
+    path_once: Path,
     schema: Any,  # noqa: ANN401
     chunk: PointChunk | None,
     more: Iterator[PointChunk],
 ) -> DataFile:
+    """Write a file; in the end it has the second name, if it is known to have each point once."""
     extents = []
+    is_once = True
+    last_key = None
     points = 0
     with path.open("wb") as opened:
         file = ChecksummedFile(opened)
@@ -165,10 +187,14 @@ def _write_file(
                     file.end_part()
                 extents.append(_extent_of(chunk))
                 points += len(chunk)
+                is_once &= chunk.first_key != last_key
+                last_key = chunk.last_key
                 chunk = None if points >= FILE_POINTS_MAX else next(more, None)
         file.flush()
         faults.reach("file.sync")
         os.fsync(opened.fileno())
+    if is_once:
+        path = path.rename(path_once)
     sync_folder(path.parent)
     faults.reach("file.synced")
     return DataFile(path, file.tell(), _joined(extents), parts_text(file.parts()))

@@ -110,7 +110,7 @@ def gather_points(
     out_run: NDArray[np.int32],
     out_times_ns: Ints,
     out_words: Words,
-) -> tuple[int, bool]:
+) -> tuple[int, bool, bool]:
     """Copy the points of channels, one channel behind the other.
 
     Args:
@@ -130,10 +130,12 @@ def gather_points(
         out_words: Filled with its word.
 
     Returns:
-        How many points there are, and whether each channel's are in the order of time.
+        How many points there are; whether each channel's are in the order of time; and whether some
+        of these follow each other at one time.
     """
     count = 0
     in_order = True
+    has_ties = False
     before_ns = np.int64(0)
     for place in range(len(places)):
         flow = places[place, 1]
@@ -157,10 +159,11 @@ def gather_points(
                     out_words[count] = words[words_at + row] + heap
                     out_run[count] = run
                     in_order &= before_ns <= time_ns
+                    has_ties |= before_ns == time_ns
                     before_ns = time_ns
                     count += 1
         out_place[start:count] = place
-    return count, in_order
+    return count, in_order, has_ties
 
 
 def count_segments(groups: Ints, times_ns: Ints) -> int:
@@ -170,7 +173,7 @@ def count_segments(groups: Ints, times_ns: Ints) -> int:
 
 
 def warm_up() -> None:
-    """Compile the loops, or load them from the disk, so that the first flush does not wait."""
+    """Compile the loops, or load them from the disk."""
     none = np.empty(0, np.int64)
     segments = _NO_SEGMENTS
     count_segments(np.empty((0, GROUP_COLUMNS), np.int64), none)

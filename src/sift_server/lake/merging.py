@@ -3,7 +3,7 @@
 1. Of each file, the next row group is read when the one before is used up.
 2. What comes next in the result is in these row groups, up to the smallest of their ends: behind
    it, the file that ends there may have more. That much is taken from all, joined and sorted.
-3. Of points that are the same (channel, run, timestamp and value) one is kept, where they meet.
+3. Of points that are the same (channel, run, timestamp and value) one is kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sift_server.lake.chunk import PointChunk, joined
-from sift_server.lake.points import VARIABLE_KINDS, Kind, gather, number_words
+from sift_server.lake.points import VARIABLE_KINDS, Kind, number_words
+from sift_server.lake.repeats import without_repeats
 from sift_server.lake.schema import NAME_COLUMNS
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class MergedPoints(NamedTuple):
     Attributes:
         kinds: Kinds of values that there may be.
         has_runs: Whether there may be points of a run.
-        chunks: The points in the order of channel ids, then times. To get the next may raise
-            `UnsortedFileError` or `OSError`.
+        chunks: The points in the order of channel ids, then times; each is in a chunk once. To get
+            the next may raise `UnsortedFileError` or `OSError`.
     """
 
     kinds: frozenset[Kind]
@@ -86,10 +87,10 @@ def _chunks(paths: Sequence[Path], points_max: int) -> Iterator[PointChunk]:
         points += len(chunk)
         text_bytes += chunk.text_bytes
         if text_bytes >= TEXT_BYTES_MAX:
-            yield joined(waiting)
+            yield without_repeats(joined(waiting))
             waiting, points, text_bytes = [], 0, 0
         elif points >= 2 * points_max:
-            whole = joined(waiting)
+            whole = without_repeats(joined(waiting))
             first = 0
             while len(whole) - first >= 2 * points_max:
                 last = _end_of_chunk(whole, first, points_max)
@@ -98,13 +99,17 @@ def _chunks(paths: Sequence[Path], points_max: int) -> Iterator[PointChunk]:
             waiting = [whole.part(first, len(whole))]
             points, text_bytes = len(waiting[0]), waiting[0].text_bytes
     if points:
-        yield joined(waiting)
+        yield without_repeats(joined(waiting))
 
 
 def _end_of_chunk(chunk: PointChunk, first: int, points_max: int) -> int:
-    """Where the last channel ends that has room, or in the middle of one that has none."""
+    """Where the last channel ends that has room, or in one that has none, between two times."""
     last = first + points_max
     start = int(np.searchsorted(chunk.channel, chunk.channel[last], side="left"))
+    if start > first:
+        return start
+    time_ns = chunk.timestamps_ns[last]
+    start = first + int(np.searchsorted(chunk.timestamps_ns[first:last], time_ns, side="left"))
     return start if start > first else last
 
 
@@ -117,7 +122,7 @@ def _merged(paths: Sequence[Path]) -> Iterator[PointChunk]:
         ends = [source.end for source in sources if source.has_more and source.end is not None]
         end = min(ends, default=None)
         parts = [part for source in sources if len(part := source.take(end))]
-        yield _without_repeats(joined(parts))
+        yield joined(parts)
 
 
 class _Source:
@@ -242,43 +247,3 @@ def _texts(values: Any, heap_start: int) -> tuple[NDArray[np.uint64], bytes]:  #
     starts = (offsets[:-1] - offsets[0] + heap_start).astype(np.uint64)
     lengths = np.diff(offsets).astype(np.uint64)
     return starts << np.uint64(32) | lengths, bytes(data[int(offsets[0]) : int(offsets[-1])])
-
-
-def _without_repeats(chunk: PointChunk) -> PointChunk:
-    """Keep one of points that are the same."""
-    together = (chunk.channel[1:] == chunk.channel[:-1]) & (
-        chunk.timestamps_ns[1:] == chunk.timestamps_ns[:-1]
-    )
-    if not together.any():
-        return chunk
-    tied = np.zeros(len(chunk), np.bool_)
-    tied[1:] |= together
-    tied[:-1] |= together
-    places = np.flatnonzero(tied)
-    keys: list[NDArray[Any]] = [
-        _comparable(chunk, places),
-        chunk.kind[places],
-        chunk.run[places],
-        chunk.timestamps_ns[places],
-        chunk.channel[places],
-    ]
-    order = np.lexsort(keys)
-    same = np.ones(len(places) - 1, np.bool_)
-    for key in keys:
-        same &= key[order][1:] == key[order][:-1]
-    kept = np.ones(len(chunk), np.bool_)
-    kept[places[order[1:][same]]] = False
-    return chunk if kept.all() else chunk.take(np.flatnonzero(kept))
-
-
-def _comparable(chunk: PointChunk, places: NDArray[np.intp]) -> NDArray[np.uint64]:
-    """Words, those of texts replaced by numbers that are equal where the texts are."""
-    words = chunk.words[places]
-    texts = np.isin(chunk.kind[places], list(VARIABLE_KINDS))
-    if texts.any():
-        offsets, data = gather(words[texts], chunk.heap)
-        values = pa.Array.from_buffers(
-            pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-        )
-        words[texts] = values.dictionary_encode().indices.to_numpy()
-    return words

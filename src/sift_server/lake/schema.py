@@ -19,7 +19,9 @@ value_bytes   BINARY           of BIT_FIELD and BYTES channels
 A row has one value; the other value columns are NULL. A file lacks columns that are NULL in all of
 its rows. Floating point keeps its bits, also those of
 NaN and of negative zero. Rows may be there more than once, when a client sent them more than once:
-rows with the same channel, run, timestamp and value are the same point.
+rows with the same channel, run, timestamp and value are the same point. A file whose name ends with
+`-once.parquet` has each point once; of a time that no two files overlap in, such files have no row
+twice.
 
 A file holds one date, sorted by `channel_id`, then `timestamp_ns`; a row group ends where a channel
 does, if it can. Row groups have minima and maxima of channels, ids and timestamps, files those of

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from sift_server.lake import gathering
 from sift_server.lake.chunk import PointChunk
 from sift_server.lake.points import VARIABLE_KINDS, Kind, kind_of
+from sift_server.lake.repeats import without_repeats
 from sift_wire import kernels
 from sift_wire.columns import DataType
 
@@ -56,7 +57,8 @@ class DayOfPoints(NamedTuple):
         day: Days since 1970-01-01.
         kinds: Kinds of values that there may be.
         has_runs: Whether there may be points of a run.
-        chunks: The points, in the order of channel ids; no chunk is empty.
+        chunks: The points, in the order of channel ids; no chunk is empty. Each point is there
+            once, and all of a channel and a time are in one chunk.
     """
 
     day: int
@@ -325,7 +327,7 @@ class _Day:
         run = np.empty(points, np.int32)
         times_ns = np.empty(points, np.int64)
         words = np.empty(points, np.uint64)
-        count, in_order = gathering.gather_points(
+        count, in_order, has_ties = gathering.gather_points(
             places,
             np.isin(kinds, _VARIABLE),
             self._segments,
@@ -358,6 +360,8 @@ class _Day:
         )
         if not in_order:
             chunk = chunk.take(np.lexsort((chunk.timestamps_ns, chunk.channel)))
+        if has_ties or not in_order:
+            chunk = without_repeats(chunk)
         yield chunk
 
 
