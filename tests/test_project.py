@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("sift", "sift_py", "sift_server", "sift_wire")
+PACKAGES = ("sift", "sift_files", "sift_py", "sift_server", "sift_wire")
 CLIENT = """
 import sys
 import sift_py.ingestion.buffer

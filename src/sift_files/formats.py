@@ -1,0 +1,147 @@
+"""Which reader a file is for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from sift_files.batch import OnError
+from sift_files.errors import MissingLibraryError, UnreadableFileError
+from sift_files.plan import FileFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from sift_files.batch import Batch, OnBadCell
+    from sift_files.plan import FilePlan
+
+__all__ = ["detect", "format_of", "read"]
+
+_MAGIC = (
+    (0, b"PAR1", FileFormat.PARQUET),
+    (0, b"\x89HDF\r\n\x1a\n", FileFormat.HDF5),
+    (0, b"TDSm", FileFormat.TDMS),
+    (0, b"ULog\x01\x12\x35", FileFormat.ULOG),
+    (0, b"\x89MCAP0\r\n", FileFormat.MCAP),
+    (0, b"#ROSBAG V", FileFormat.ROSBAG),
+    (0, b"SQLite format 3\0", FileFormat.ROSBAG),
+)
+_SUFFIXES = {
+    ".parquet": FileFormat.PARQUET,
+    ".pq": FileFormat.PARQUET,
+    ".h5": FileFormat.HDF5,
+    ".hdf5": FileFormat.HDF5,
+    ".hdf": FileFormat.HDF5,
+    ".tdms": FileFormat.TDMS,
+    ".ulg": FileFormat.ULOG,
+    ".ulog": FileFormat.ULOG,
+    ".mcap": FileFormat.MCAP,
+    ".bag": FileFormat.ROSBAG,
+    ".db3": FileFormat.ROSBAG,
+}
+_MODULES = {
+    FileFormat.CSV: ("sift_files.csv", "csv", ("pyarrow",)),
+    FileFormat.PARQUET: ("sift_files.parquet", "parquet", ("pyarrow",)),
+}
+_MAGIC_BYTES = 16
+
+
+def format_of(path: Path) -> FileFormat:
+    """The format of a file, by its first bytes; of a folder, a bag of ROS 2.
+
+    Raises:
+        UnreadableFileError: It is a folder that is no bag, or what its name says it is not.
+        OSError: It can't be read.
+    """
+    if path.is_dir():
+        if (path / "metadata.yaml").is_file():
+            return FileFormat.ROSBAG
+        raise UnreadableFileError(f"{path} is a folder; name the files in it")
+    with path.open("rb") as file:
+        head = file.read(_MAGIC_BYTES)
+    for at, magic, file_format in _MAGIC:
+        if head[at : at + len(magic)] == magic:
+            return file_format
+    named = _SUFFIXES.get(path.suffix.lower())
+    if named is not None:
+        raise UnreadableFileError(
+            f"{path} is no {named.value} file, as its name says: it does not begin like one"
+        )
+    return FileFormat.CSV
+
+
+def detect(
+    path: Path,
+    *,
+    encoding: str = "",
+    delimiter: str = "",
+    no_value: Sequence[str] = (),
+    on_bytes: Callable[[int], object] | None = None,
+) -> FilePlan:
+    """Find out what is in a file.
+
+    Args:
+        path: The file.
+        encoding: Of a CSV file, if it is known.
+        delimiter: Of a CSV file, if it is known.
+        no_value: Texts of a CSV file that stand for no value.
+        on_bytes: Is told how much more of a CSV file was looked at.
+
+    Raises:
+        UnreadableFileError: The file is damaged, or of no format that is read.
+        MissingLibraryError: The library of its format is not installed.
+        OSError: It can't be read.
+    """
+    file_format = format_of(path)
+    module = _module(file_format)
+    if file_format is FileFormat.CSV:
+        plan: FilePlan = module.detect_csv(
+            path, encoding=encoding, delimiter=delimiter, no_value=no_value, on_bytes=on_bytes
+        )
+    else:
+        plan = getattr(module, f"detect_{file_format.value}")(path)
+    return plan
+
+
+def read(
+    path: Path,
+    plan: FilePlan,
+    *,
+    start: int = 0,
+    on_error: OnError = OnError.STOP,
+    on_bad_cell: OnBadCell | None = None,
+) -> Iterator[Batch]:
+    """Read the tables of a file, some rows at a time.
+
+    Args:
+        path: The file.
+        plan: What is in it.
+        start: `place` of a batch, to go on behind it.
+        on_error: What to do with cells that do not fit.
+        on_bad_cell: Is told of each of them that does not stop the reading.
+
+    Raises:
+        PlanError: The plan lacks times, or what they count from; or does not fit the file.
+        BadCellError: A cell does not fit, and `on_error` is to stop.
+        UnreadableFileError: The file is damaged.
+        MissingLibraryError: The library of its format is not installed.
+        OSError: It can't be read.
+    """
+    module = _module(plan.format)
+    reader: Iterator[Batch] = getattr(module, f"read_{plan.format.value}")(
+        path, plan, start, on_error, on_bad_cell
+    )
+    return reader
+
+
+def _module(file_format: FileFormat) -> Any:  # noqa: ANN401 (a module)
+    name, extra, libraries = _MODULES[file_format]
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in {*libraries, "numpy"}:
+            raise
+        raise MissingLibraryError(
+            f"{file_format.value} files need {error.name}: pip install 'sift-py[{extra}]'"
+        ) from None
