@@ -305,3 +305,30 @@ def test_what_is_not_there_is_said(rig):
     with pytest.raises(NotFoundError, match="no channel with the id ''"):
         list(rig.pages([rig.query("nameless")]))
     assert list(rig.pages([])) == [[]]
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 1_000])
+def test_runs_are_sampled_one_by_one(rig, page_size):
+    """The first and the last point of each are there; a run id asks for one, or for none."""
+    run = rig.catalog.runs.create(RunDraft("run"))
+    milliseconds = [(at * 10**6, {"total": at % 7 * at}) for at in range(20)]
+    rig.publish(milliseconds)
+    rig.publish(milliseconds[3:9], run.run_id)
+
+    def seen(run_id: str | None, **times: Any) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for page in rig.pages([rig.query("total", run_id)], page_size, sample_ms=5, **times):
+            for message in page:
+                assert message.metadata.sampled_ms == 5
+                times_ms = [time // 10**6 for time, _ in points(message)]
+                found.setdefault(message.metadata.run.run_id, []).extend(times_ms)
+        return found
+
+    every = seen(None)
+    assert (every[""][::5], every[run.run_id][::3]) == ([0, 19], [3, 8])
+    assert (len(every[""]), len(every[run.run_id])) == (6, 4)
+    assert seen("") == {"": every[""]}
+    assert seen(run.run_id) == {run.run_id: every[run.run_id]}
+    assert seen("nothing") == {}
+    # A bucket that the range cuts is a bucket still; others are as they were.
+    assert seen("", start_time=at(2 * 10**6), end_time=at(17 * 10**6))[""][::5] == [2, 16]
