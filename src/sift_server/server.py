@@ -13,6 +13,7 @@ from sift_server.api.app import build_app
 from sift_server.api.arrow import ANSWER_THREADS, DataQuestions, Questions
 from sift_server.api.http_server import HttpLimits, HttpServer
 from sift_server.api.ingest_stream import IngestStream
+from sift_server.api.json_ingest import JsonIngest
 from sift_server.api.key_ring import KeyRing, KeyWatch, OpenDoor, is_loopback
 from sift_server.api.services import services
 from sift_server.api_key import load_or_create_api_key
@@ -25,6 +26,7 @@ from sift_server.ingest import (
     IngestLimits,
     Ingestor,
     PendingRejects,
+    SchemalessIngest,
 )
 from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 INGEST_THREADS = 4
 """Threads that decode ingest streams. Decoding runs without the GIL, so more than cores help
 little; a few more than streams that wait for room hinder nobody."""
+
+JSON_THREADS = 2
+"""Threads that take rows of JSON. Each holds a batch as objects, some 80 MiB at the most."""
 
 CALL_THREADS = 16
 """Threads that answer all other calls."""
@@ -80,6 +85,14 @@ class ServerSettings:
     ingest_limits: IngestLimits = field(default_factory=IngestLimits)
     http_limits: HttpLimits = field(default_factory=HttpLimits)
     error_limits: ErrorQueueLimits = field(default_factory=ErrorQueueLimits)
+
+
+def _warm_up() -> None:
+    """Have the compiled loops ready before the first call."""
+    decode.warm_up()
+    lake.warm_up()
+    lttb.warm_up()
+    data_messages.warm_up()
 
 
 class Server:
@@ -154,10 +167,7 @@ class Server:
             log, flows, store, rejects, time.time_ns, self._settings.ingest_limits, keys, rules
         )
         flusher = Flusher(log, store, rejects, keys, rules)
-        decode.warm_up()
-        lake.warm_up()
-        lttb.warm_up()
-        data_messages.warm_up()
+        _warm_up()
         rules.start()
         keep.callback(rules.stop)
         ingestor.replay(log.replay(store.committed_position))
@@ -175,6 +185,7 @@ class Server:
         call_threads = self._threads(CALL_THREADS, "sift-call")
         arrow_threads = self._threads(ANSWER_THREADS, "sift-arrow")
         ingest_threads = self._threads(INGEST_THREADS, "sift-ingest")
+        json_threads = self._threads(JSON_THREADS, "sift-json")
         keep.callback(ingestor.stop)
         streams = IngestStream(ingestor, ingest_threads)
         app = build_app(
@@ -182,6 +193,7 @@ class Server:
             call_threads,
             callers,
             streams,
+            JsonIngest(SchemalessIngest(catalog, ingestor), json_threads),
             lambda: self._ready,
             Questions(arrow_threads, {"data": DataQuestions(catalog, store)}),
         )

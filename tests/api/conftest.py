@@ -125,7 +125,9 @@ def build(
         with ThreadPoolExecutor(4) as threads:
             doors = [Ping(), assets, Runs()]
             server = HttpServer(
-                build_app(doors, threads, keys, ingest, lambda: ready[0], Questions(threads, {})),
+                build_app(
+                    doors, threads, keys, ingest, ingest, lambda: ready[0], Questions(threads, {})
+                ),
                 "127.0.0.1",
                 0,
             )
@@ -144,6 +146,7 @@ def app(ingest: Ingest, ready: list[bool]) -> Iterator[ASGIApp]:
             [Ping(), Assets(), Runs()],
             threads,
             keys,
+            ingest,
             ingest,
             lambda: ready[0],
             Questions(threads, {}),

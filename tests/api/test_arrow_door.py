@@ -71,7 +71,7 @@ def door():
     with ThreadPoolExecutor(4) as threads:
         by_name = {each.__name__: each for each in (numbers, breaks, refuses, fails, endless)}
         app = build_app(
-            [], threads, KeyRing("the key"), None, lambda: True, Questions(threads, by_name)
+            [], threads, KeyRing("the key"), None, None, lambda: True, Questions(threads, by_name)
         )
         server = HttpServer(app, "127.0.0.1", 0)
         server.start()

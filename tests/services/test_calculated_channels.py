@@ -45,7 +45,13 @@ def stub(catalog) -> Iterator[pb2_grpc.CalculatedChannelsServiceStub]:
     with ThreadPoolExecutor(2) as threads:
         services = [CalculatedChannelsService(catalog)]
         app = build_app(
-            services, threads, KeyRing("the key"), no_ingest, lambda: True, Questions(threads, {})
+            services,
+            threads,
+            KeyRing("the key"),
+            no_ingest,
+            no_ingest,
+            lambda: True,
+            Questions(threads, {}),
         )
         server = HttpServer(app, "127.0.0.1", 0)
         server.start()

@@ -12,11 +12,12 @@ from sift_server.api.auth import Keys, grant_of, requires_key
 from sift_server.api.calls import limited
 from sift_server.api.connect import ConnectApplication
 from sift_server.api.grpc_status import GrpcCode
+from sift_server.api.json_ingest import JSON_INGEST_PATH
 from sift_server.api.refusal import answers_failures, send_refusal
 from sift_server.api.registry import Registry
 from sift_server.api.request_bytes import RequestBytes
 from sift_server.api.rest import RestApplication
-from sift_server.errors import PermissionDeniedError
+from sift_server.errors import PermissionDeniedError, ResourceExhaustedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ def build_app(
     threads: Executor,
     keys: Keys,
     ingest: ASGIApp,
+    json_ingest: ASGIApp,
     is_ready: Callable[[], bool],
     questions: Questions,
 ) -> ASGIApp:
@@ -44,13 +46,14 @@ def build_app(
         threads: Where their methods run.
         keys: Which calls are let in.
         ingest: Handler of the ingest stream.
+        json_ingest: Handler of rows without a schema.
         is_ready: Whether calls can be answered, for `/readyz`.
         questions: What the Arrow door answers.
     """
     registry = Registry(services, threads)
     request_bytes = RequestBytes()
     rpc = _rpc(registry, ConnectApplication(registry, request_bytes), ingest)
-    rest = RestApplication(registry, request_bytes)
+    rest = _rest(RestApplication(registry, request_bytes), json_ingest, request_bytes)
     arrow = ArrowDoor(questions, request_bytes)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,6 +83,21 @@ def build_app(
                 raise NotImplementedError(f"this server does not speak {other}")
 
     return app
+
+
+def _rest(
+    application: RestApplication, json_ingest: ASGIApp, request_bytes: RequestBytes
+) -> ASGIApp:
+    """The door of REST: the methods of the protocol, and the one that is none of them."""
+
+    async def rest(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != JSON_INGEST_PATH:
+            await application(scope, receive, send)
+            return
+        with request_bytes.counted(ResourceExhaustedError) as held:
+            await json_ingest(scope, held.receiving(receive), send)
+
+    return rest
 
 
 def _rpc(registry: Registry, connect: ASGIApp, ingest: ASGIApp) -> ASGIApp:

@@ -137,6 +137,14 @@ class IngestionConfigs:
         with self._context.database.read() as connection:
             return _get(connection, ingestion_config_id)
 
+    def of_key(self, client_key: str) -> IngestionConfig | None:
+        """Return the ingestion config that has a client key, or None."""
+        with self._context.database.read() as connection:
+            row = connection.execute(
+                select(tables.ingestion_configs).where(_configs.client_key == client_key)
+            ).one_or_none()
+        return None if row is None else _config(row)
+
     def list(self, request: ListRequest) -> Page[IngestionConfig]:
         """Return a page of the ingestion configs; the newest first.
 
@@ -186,6 +194,11 @@ class IngestionConfigs:
             )
         flows = [from_document(row.name, row.channels_json) for row in page.items]
         return Page(flows, page.next_token)
+
+    def count_flows(self, ingestion_config_id: str) -> int:
+        """Return how many flows an ingestion config has."""
+        with self._context.database.read() as connection:
+            return _count_flows(connection, ingestion_config_id)
 
     def flow(self, ingestion_config_id: str, flow_name: str) -> ConfiguredFlow:
         """Return what ingestion needs to know of a flow. Flows never change.
@@ -277,7 +290,7 @@ def _check_new(
 
 def _no_flow(connection: Connection, ingestion_config_id: str, flow_name: str) -> NotFoundError:
     of_config = _flows.ingestion_config_id == ingestion_config_id
-    count = connection.execute(select(func.count()).where(of_config)).scalar_one()
+    count = _count_flows(connection, ingestion_config_id)
     names = connection.execute(
         select(_flows.name).where(of_config).order_by(_flows.sequence).limit(_FLOWS_NAMED_MAX)
     ).scalars()
@@ -289,6 +302,11 @@ def _no_flow(connection: Connection, ingestion_config_id: str, flow_name: str) -
         f"the ingestion config {ingestion_config_id!r} has no flow {flow_name!r}; it has {has}."
         " Create the flow before sending its data"
     )
+
+
+def _count_flows(connection: Connection, ingestion_config_id: str) -> int:
+    of_config = _flows.ingestion_config_id == ingestion_config_id
+    return connection.execute(select(func.count()).where(of_config)).scalar_one()
 
 
 def _get(connection: Connection, ingestion_config_id: str) -> IngestionConfig:
