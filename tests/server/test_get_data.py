@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sift.data.v1 import data_pb2 as data_v1_pb2
+from sift.data.v1 import data_pb2_grpc as data_v1_pb2_grpc
 from sift.data.v2 import data_pb2, data_pb2_grpc
+from sift.ingestion_configs.v1 import ingestion_configs_pb2 as configs_v1
+from sift.ingestion_configs.v1 import ingestion_configs_pb2_grpc
 from support import lttb_oracle
-from support.telemetry import Type, channel_ids, create_config, ingest
+from support.telemetry import Config, Type, channel_ids, create_config, ingest
 
 if TYPE_CHECKING:
     import grpc
@@ -111,3 +115,54 @@ def test_calculated_channels_are_sampled(
     waves = [values[0] for _, values in ROWS]
     points = [(ROWS[at][0], (waves[at] - waves[at - 1]) * 2) for at in range(1, len(ROWS))]
     assert found == [points[place][1] for place in lttb_oracle.chosen(points, S // 2)]
+
+
+def test_both_versions_say_the_same(server: Server, channel: grpc.Channel):
+    """Over gRPC and REST; v1 has component and name apart, v2 has them in one."""
+    flow = configs_v1.FlowConfig(
+        name="m",
+        channels=[
+            configs_v1.ChannelConfig(
+                name="speed.raw",
+                component="motor",
+                unit="m/s",
+                data_type=Type.CHANNEL_DATA_TYPE_DOUBLE,
+            )
+        ],
+    )
+    made = ingestion_configs_pb2_grpc.IngestionConfigServiceStub(channel).CreateIngestionConfig(
+        configs_v1.CreateIngestionConfigRequest(asset_name="rover", client_key="k", flows=[flow])
+    )
+    types = {"m": {"speed.raw": Type.CHANNEL_DATA_TYPE_DOUBLE}}
+    config = Config(
+        channel, made.ingestion_config.ingestion_config_id, made.ingestion_config.asset_id, types
+    )
+    ingest(channel, [config.row("m", T0 + at, [float(at)]) for at in range(5)])
+    channel_id = channel_ids(channel, config.asset_id)["motor.speed.raw"]
+    answers = []
+    for package, stub in (
+        (data_v1_pb2, data_v1_pb2_grpc.DataServiceStub(channel)),
+        (data_pb2, data_pb2_grpc.DataServiceStub(channel)),
+    ):
+        version = package.DESCRIPTOR.package
+        request = package.GetDataRequest(page_size=3)
+        request.queries.add().channel.channel_id = channel_id
+        first = stub.GetData(request)
+        request.page_token = first.next_page_token
+        second = stub.GetData(request)
+        assert not second.next_page_token
+        points = []
+        for (packed,) in (first.data, second.data):
+            assert packed.type_url == f"{version}.DoubleValues"
+            message = package.DoubleValues.FromString(packed.value)
+            points += [(one.timestamp.ToNanoseconds(), one.value) for one in message.values]
+        assert points == [(T0 + at, float(at)) for at in range(5)]
+        of_channel = message.metadata.channel
+        assert of_channel.unit.name == "m/s"
+        answers.append((getattr(of_channel, "component", None), of_channel.name))
+        in_json = get(
+            server, int(version[-1]), {"queries": [{"channel": {"channelId": channel_id}}]}
+        )
+        assert [one["value"] for one in in_json["data"][0]["values"]] == [0.0, 1.0, 2.0, 3.0, 4.0]
+        assert in_json["data"][0]["@type"] == f"{version}.DoubleValues"
+    assert answers == [("motor", "speed.raw"), (None, "motor.speed.raw")]

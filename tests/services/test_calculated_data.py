@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from sift.calculated_channels.v1 import calculated_channels_pb2 as v1
 from sift.common.type.v1.channel_data_type_pb2 import ChannelDataType
 from sift.data.v2 import data_pb2
-from sift_server.api.services.data_v2 import PAGE_BYTES_MAX, DataService
+from sift_server.api.services.data_pages import PAGE_BYTES_MAX
+from sift_server.api.services.data_v2 import DataService
 from sift_server.calculated import reading
 from sift_server.catalog import (
     BitFieldElement,

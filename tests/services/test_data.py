@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sift.data.v2 import data_pb2
-from sift_server.api.services import data_v2
+from sift_server.api.services import data_pages, data_v2
 from sift_server.catalog import (
     BitFieldElement,
     ChannelConfig,
@@ -169,6 +169,7 @@ def test_a_bit_field_comes_element_by_element(rig):
 def test_any_element_of_a_bit_field_can_be_read(index, bit_count, value):
     """As its first 32 bits at most: also those that a catalog took before it checked them."""
     packed = data_message(
+        data_pb2,
         ChannelInfo("id", "gpio", DataType.BIT_FIELD, "", (), (("all", index, bit_count),)),
         AssetInfo("id", "Rover"),
         None,
@@ -244,7 +245,7 @@ def test_any_page_size_yields_the_same_points(rig, page_size):
 
 def test_pages_of_strings_have_about_a_megabyte(rig):
     """However many strings the client asks for; a larger one comes alone."""
-    length = data_v2.PAGE_BYTES_MAX // 3
+    length = data_pages.PAGE_BYTES_MAX // 3
     texts = ["x" * (length if ns != 4 else 5 * length) for ns in range(8)]
     rig.publish([(ns, {"log": text, "frame": text.encode()}) for ns, text in enumerate(texts)])
     sizes, seen = [], []
@@ -253,7 +254,7 @@ def test_pages_of_strings_have_about_a_megabyte(rig):
         seen += [value for message in page for _, value in points(message)]
     assert seen == texts + [text.encode() for text in texts]
     assert sorted(sizes)[-2:] == [5 * length, 5 * length]
-    assert sorted(sizes)[-3] <= data_v2.PAGE_BYTES_MAX + length
+    assert sorted(sizes)[-3] <= data_pages.PAGE_BYTES_MAX + length
 
 
 def test_elements_of_a_bit_field_count_in_a_page(rig):

@@ -25,6 +25,7 @@ SERVICES = {
     "sift.calculated_channels.v2.CalculatedChannelService",
     "sift.channels.v2.ChannelService",
     "sift.channels.v3.ChannelService",
+    "sift.data.v1.DataService",
     "sift.data.v2.DataService",
     "sift.dlq_errors.v2.DlqErrorsService",
     "sift.annotations.v1.AnnotationService",

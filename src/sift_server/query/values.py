@@ -1,22 +1,24 @@
-"""Points become the messages of `sift.data.v2`."""
+"""Points become the messages of `sift.data.v1` and `sift.data.v2`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from sift.common.type.v1.channel_bit_field_element_pb2 import ChannelBitFieldElement
 from sift.common.type.v1.channel_enum_type_pb2 import ChannelEnumType
-from sift.data.v2 import data_pb2
+from sift.data.v1 import data_pb2 as data_v1_pb2
 from sift_server.bit_fields import element_values
 from sift_wire.columns import DataType
 from sift_wire.data_messages import VALUES_TAG, bytes_values, number_values
 from sift_wire.messages import bytes_field
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from sift.common.type.v1.channel_data_type_pb2 import ChannelDataType
     from sift_server.query.reader import RunPoints
 
@@ -63,6 +65,7 @@ class ChannelInfo:
         unit: Its unit, or an empty string.
         enum_types: `(name, key)` of each state of an ENUM channel.
         bit_field_elements: `(name, index, bit_count)` of each element of a BIT_FIELD channel.
+        component: Its component, which is in front of the name, or an empty string.
     """
 
     channel_id: str
@@ -71,34 +74,37 @@ class ChannelInfo:
     unit: str = ""
     enum_types: tuple[tuple[str, int], ...] = ()
     bit_field_elements: tuple[tuple[str, int, int], ...] = ()
+    component: str = ""
 
 
 def data_message(
+    package: ModuleType,
     channel: ChannelInfo,
     asset: AssetInfo,
     run: RunInfo | None,
     points: RunPoints,
     sampled_ms: int = 0,
 ) -> AnyMessage:
-    """Pack points of one channel and run as `sift.data.v2.*Values`, which is also the type URL.
+    """Pack points of one channel and run as `sift.data.*.*Values`, which is also the type URL.
 
     A bit field is given element by element, see `sift_server.bit_fields`.
 
     Args:
+        package: `data_pb2` of the version.
         channel: The channel.
         asset: Its asset.
         run: The run, or None for points without one.
         points: The points, sorted by time.
         sampled_ms: How long the buckets are of which these are samples; 0 for all points.
     """
-    metadata = _metadata(channel, asset, run)
+    metadata = _metadata(package, channel, asset, run)
     metadata.sampled_ms = sampled_ms
-    message_type = getattr(data_pb2, f"{_NAMES[channel.data_type]}Values")
+    message_type = getattr(package, f"{_NAMES[channel.data_type]}Values")
     # A message may be written field by field: they are one behind the other.
     fields = [message_type(metadata=metadata).SerializeToString()]
     if channel.data_type is DataType.BIT_FIELD:
         for name, index, count in channel.bit_field_elements:
-            element = data_pb2.BitFieldElementValues(name=name).SerializeToString()
+            element = package.BitFieldElementValues(name=name).SerializeToString()
             numbers = element_values(points.values, index, count).view(np.uint64)
             element += number_values(DataType.UINT_32, points.timestamps_ns, numbers)
             fields.append(bytes_field(VALUES_TAG, element))
@@ -122,14 +128,16 @@ def _written(data_type: DataType, points: RunPoints) -> bytes:
     )
 
 
-def _metadata(channel: ChannelInfo, asset: AssetInfo, run: RunInfo | None) -> data_pb2.Metadata:
-    metadata = data_pb2.Metadata(
+def _metadata(
+    package: ModuleType, channel: ChannelInfo, asset: AssetInfo, run: RunInfo | None
+) -> Any:  # noqa: ANN401 (of either version)
+    metadata = package.Metadata(
         data_type=cast("ChannelDataType.ValueType", channel.data_type.value),
-        asset=data_pb2.Metadata.Asset(asset_id=asset.asset_id, name=asset.name),
-        channel=data_pb2.Metadata.Channel(
+        asset=package.Metadata.Asset(asset_id=asset.asset_id, name=asset.name),
+        channel=package.Metadata.Channel(
             channel_id=channel.channel_id,
-            name=channel.name,
-            unit=data_pb2.Metadata.Channel.Unit(name=channel.unit, abbreviated_name=channel.unit),
+            **_names(package, channel),
+            unit=package.Metadata.Channel.Unit(name=channel.unit, abbreviated_name=channel.unit),
             enum_types=[ChannelEnumType(name=name, key=key) for name, key in channel.enum_types],
             bit_field_elements=[
                 ChannelBitFieldElement(name=name, index=index, bit_count=count)
@@ -141,3 +149,12 @@ def _metadata(channel: ChannelInfo, asset: AssetInfo, run: RunInfo | None) -> da
         metadata.run.run_id = run.run_id
         metadata.run.name = run.name
     return metadata
+
+
+def _names(package: ModuleType, channel: ChannelInfo) -> dict[str, str]:
+    """The name of a channel, apart from its component where the version has one."""
+    if package is not data_v1_pb2:
+        return {"name": channel.name}
+    component = channel.component
+    name = channel.name.removeprefix(f"{component}.") if component else channel.name
+    return {"component": component, "name": name}

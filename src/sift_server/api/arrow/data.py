@@ -9,8 +9,8 @@ from google.protobuf import json_format
 
 from sift.data.v2 import data_pb2
 from sift_server.api.arrow.door import ArrowStream
+from sift_server.api.services.data_pages import check_data_request, time_range
 from sift_server.api.services.data_queries import DataQueries
-from sift_server.api.services.data_v2 import check_data_request, time_range
 from sift_server.errors import InvalidArgumentError
 from sift_server.query import AssetInfo, RunInfo
 from sift_server.query.arrow import point_batch, point_schema

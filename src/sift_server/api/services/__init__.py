@@ -15,6 +15,7 @@ from sift_server.api.services import (
     calculated_channels_v2,
     channels_v2,
     channels_v3,
+    data_v1,
     data_v2,
     dlq_errors,
     ingestion_configs_v1,
@@ -63,6 +64,7 @@ def services(catalog: Catalog, store: PointStore, run_reports: RunReports) -> li
         calculated_channels_v2.CalculatedChannelService(catalog, store),
         channels_v2.ChannelService(catalog),
         channels_v3.ChannelService(catalog),
+        data_v1.DataService(catalog, store),
         data_v2.DataService(catalog, store),
         dlq_errors.DlqErrorsService(catalog),
     ]

@@ -269,4 +269,5 @@ def _info(channel: Channel) -> ChannelInfo:
         bit_field_elements=tuple(
             (one.name, one.index, one.bit_count) for one in config.bit_field_elements
         ),
+        component=config.component,
     )
