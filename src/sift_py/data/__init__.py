@@ -16,6 +16,7 @@ from __future__ import annotations
 from sift_py.errors import MissingExtraError
 
 try:
+    from sift_py.data.iteration import iter_channels
     from sift_py.data.query import CalculatedChannelQuery, ChannelQuery, DataQuery
     from sift_py.data.reading import read_channels
     from sift_py.data.readings import ChannelReadings, Readings
@@ -34,5 +35,6 @@ __all__ = [
     "DataQuery",
     "DataService",
     "Readings",
+    "iter_channels",
     "read_channels",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from itertools import chain
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -20,13 +20,15 @@ from sift_py.grpc._answers import status_error
 from sift_py.grpc._channel import TargetChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from sift_py.grpc._answers import Answer
     from sift_py.grpc.transport import SiftChannel
 
 DATA_PATH = "/arrow/v1/data"
 PAGE_SIZE = 100_000
+QUERIES_PER_CALL = 1_000
+"""As many as a server takes."""
 
 TIME = pa.timestamp("ns", tz="UTC")
 
@@ -84,32 +86,65 @@ class About:
 
 def read_pieces(
     channel: SiftChannel, request: data_pb2.GetDataRequest
-) -> Iterator[tuple[About, Any]]:
+) -> Generator[tuple[About, Any]]:
     """Read all that a request is about, whatever its page size says.
 
     Yields:
         What points are of, and a record batch with the column `time`, and `value` or a column for
-        each element of a bit field. In the order of queries, then of runs, then of time.
+        each element of a bit field. In the order of queries, then of runs, then of time. Closing
+        the iterator breaks the answer off.
 
     Raises:
         DataReadError: The server refused, or broke off.
         grpc.RpcError: The same, from a server that has only pages.
     """
+    queries = list(request.queries)
+    for first in range(0, len(queries), QUERIES_PER_CALL):
+        asking = with_queries(request, queries[first : first + QUERIES_PER_CALL])
+        for about, batch in _read(channel, asking):
+            yield replace(about, query=first + about.query), batch
+
+
+def first_piece(channel: SiftChannel, request: data_pb2.GetDataRequest) -> tuple[About, Any] | None:
+    """One of the points that a request is about, as `read_pieces` gives them; None if it has none.
+
+    Raises:
+        grpc.RpcError: The server refused.
+    """
+    return next(_from_pages(channel, request, page_size=1), None)
+
+
+def with_queries(
+    request: data_pb2.GetDataRequest, queries: Iterable[data_pb2.Query]
+) -> data_pb2.GetDataRequest:
+    """The same request about something else."""
+    other = data_pb2.GetDataRequest()
+    other.CopyFrom(request)
+    del other.queries[:]
+    other.queries.extend(queries)
+    return other
+
+
+def _read(channel: SiftChannel, request: data_pb2.GetDataRequest) -> Iterator[tuple[About, Any]]:
     if not isinstance(channel, TargetChannel):
-        return _from_pages(channel, request)
-    pieces = _from_arrow(channel, request)
-    try:
-        first = next(pieces, None)
-    except DataReadError as error:
-        if error.code() not in _NO_DOOR:
-            raise
-        return _from_pages(channel, request)
-    return pieces if first is None else chain([first], pieces)
+        yield from _from_pages(channel, request)
+        return
+    with closing(_from_arrow(channel, request)) as pieces:
+        try:
+            first = next(pieces, None)
+        except DataReadError as error:
+            if error.code() not in _NO_DOOR:
+                raise
+            yield from _from_pages(channel, request)
+            return
+        if first is not None:
+            yield first
+            yield from pieces
 
 
 def _from_arrow(
     channel: TargetChannel, request: data_pb2.GetDataRequest
-) -> Iterator[tuple[About, Any]]:
+) -> Generator[tuple[About, Any]]:
     question = json_format.MessageToDict(request)
     with channel.answers().ask(DATA_PATH, question) as answer:
         for schema, batch in arrow_batches(answer):
@@ -149,17 +184,13 @@ def arrow_batches(answer: Answer) -> Iterator[tuple[Any, Any]]:
 
 
 def _from_pages(
-    channel: SiftChannel, request: data_pb2.GetDataRequest
+    channel: SiftChannel, request: data_pb2.GetDataRequest, page_size: int = PAGE_SIZE
 ) -> Iterator[tuple[About, Any]]:
     stub: Any = DataServiceStub(channel)
-    queries = list(request.queries)
     # One at a time: an answer does not say which query it is of.
-    for number, query in enumerate(queries):
-        asking = data_pb2.GetDataRequest()
-        asking.CopyFrom(request)
-        del asking.queries[:]
-        asking.queries.append(query)
-        asking.page_size = PAGE_SIZE
+    for number, query in enumerate(request.queries):
+        asking = with_queries(request, [query])
+        asking.page_size = page_size
         while True:
             page = stub.GetData(asking)
             for packed in page.data:

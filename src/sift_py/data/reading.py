@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sift_py.data._source import Source
     from sift_py.grpc.transport import SiftChannel
 
-    _Wanted: TypeAlias = str | ChannelQuery | CalculatedChannelQuery
+    Wanted: TypeAlias = str | ChannelQuery | CalculatedChannelQuery
 
 __all__ = ["read_channels"]
 
@@ -36,7 +36,7 @@ SAMPLE_MS_MAX = 2**32 - 1
 
 def read_channels(
     asset: str,
-    channels: _Wanted | Sequence[_Wanted] = "*",
+    channels: Wanted | Sequence[Wanted] = "*",
     start: Moment | None = None,
     end: Moment | None = None,
     *,
@@ -84,9 +84,9 @@ def read_channels(
         readings.to_pandas().plot()
         ```
     """
-    request = _request(start, end, sample)
+    request = request_of(start, end, sample)
     with connected(source) as channel:
-        asked = Finder(channel, asset).find(_listed(channels), run)
+        asked = Finder(channel, asset).find(listed(channels), run)
         return read_asked(channel, request, asked, progress=progress)
 
 
@@ -108,11 +108,12 @@ def read_asked(
     shown.end()
     found: list[ChannelReadings] = []
     for about, batches in parts.values():
-        found += _readings(asked[about.query].name, about, batches)
+        found += readings_of(asked[about.query].name, about, batches)
     return Readings(found)
 
 
-def _readings(name: str, about: About, batches: list[Any]) -> Iterable[ChannelReadings]:
+def readings_of(name: str, about: About, batches: list[Any]) -> Iterable[ChannelReadings]:
+    """Points of one query and run, that came in pieces, under the name that it was asked for by."""
     table = pa.Table.from_batches(batches)
     times = table["time"]
     for column in table.column_names[1:]:
@@ -132,9 +133,14 @@ def _readings(name: str, about: About, batches: list[Any]) -> Iterable[ChannelRe
         )
 
 
-def _request(
+def request_of(
     start: Moment | None, end: Moment | None, sample: timedelta | int | None
 ) -> GetDataRequest:
+    """A request without queries, of what `read_channels` takes.
+
+    Raises:
+        DataError: A time can't be used.
+    """
     start_ns = NS_MIN if start is None else to_ns(start, "start")
     end_ns = NS_MAX if end is None else to_ns(end, "end")
     if end_ns < start_ns:
@@ -166,7 +172,8 @@ def _sample_ms(sample: timedelta | int | None) -> int:
     return milliseconds
 
 
-def _listed(channels: _Wanted | Sequence[_Wanted]) -> list[_Wanted]:
+def listed(channels: Wanted | Sequence[Wanted]) -> list[Wanted]:
+    """Channels as a list, also if it is one."""
     if isinstance(channels, str | ChannelQuery | CalculatedChannelQuery):
         return [channels]
     return list(channels)

@@ -99,9 +99,17 @@ class Readings:
         ```
     """
 
-    def __init__(self, channels: Sequence[ChannelReadings]) -> None:
-        """Take points; those of one channel in several runs are several."""
+    def __init__(
+        self, channels: Sequence[ChannelReadings], *, has_runs: bool | None = None
+    ) -> None:
+        """Take points; those of one channel in several runs are several.
+
+        Args:
+            channels: The points.
+            has_runs: Whether the wide layout has the column `run`; None if there is more than one.
+        """
         self._channels = tuple(channels)
+        self._has_runs = has_runs
 
     @property
     def channels(self) -> tuple[ChannelReadings, ...]:
@@ -205,10 +213,10 @@ class Readings:
 
     def _wide(self) -> Any:  # noqa: ANN401
         by_run: dict[str, list[ChannelReadings]] = {}
-        for each in self._channels:
+        for each in filter(len, self._channels):
             by_run.setdefault(each.run_id, []).append(each)
         fields = [pa.field("time", TIME, nullable=False)]
-        has_runs = len(by_run) > 1
+        has_runs = len(by_run) > 1 if self._has_runs is None else self._has_runs
         if has_runs:
             fields.append(pa.field("run", _NAME))
         firsts = {each.name: each for each in reversed(self._channels)}
