@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rocket_rules import flight_rules, flight_table
 
+from sift_py.data import read_channels
 from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion.channel import (
     ChannelConfig,
@@ -46,13 +47,13 @@ from sift_py.ingestion.config.telemetry import TelemetryConfig
 from sift_py.ingestion.flow import Flow, FlowConfig
 from sift_py.ingestion.service import IngestionService
 from sift_server.demo.summary import table_of
-from sift_server.readback import list_channels, read_series, wait_for_annotations
+from sift_server.readback import wait_for_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sift_py.data import ChannelReadings
     from sift_py.grpc.transport import SiftChannel, SiftChannelConfig
-    from sift_server.readback import Series
 
 NS_PER_S = 1_000_000_000
 
@@ -210,7 +211,7 @@ def comparable(time_ns: int, value: Any) -> tuple[int, Any]:  # noqa: ANN401 (an
 
 
 def differences(
-    columns: dict[str, list[str]], times: Sequence[int], series: dict[str, Series]
+    columns: dict[str, list[str]], times: Sequence[int], series: dict[str, ChannelReadings]
 ) -> tuple[int, list[str]]:
     """Number of points that the file has, and what is wrong with those that were read.
 
@@ -230,7 +231,9 @@ def differences(
             read = (
                 [
                     comparable(*point)
-                    for point in zip(found.timestamps_ns, found.values, strict=True)
+                    for point in zip(
+                        found.timestamps_ns.tolist(), found.values.to_pylist(), strict=True
+                    )
                 ]
                 if found
                 else []
@@ -254,11 +257,7 @@ def replay(channel: SiftChannel, path: Path, console: Console) -> int:
         for index in range(len(times)):
             buffered.try_ingest_flows(*rows(columns, times, index))
     with console.status("reading back"):
-        found = [
-            series
-            for one in list_channels(channel, service.ingestion_config.asset_id)
-            for series in read_series(channel, one, service.run_id)
-        ]
+        found = list(read_channels("rocket", run=service.run_id, source=channel))
     console.print(table_of(found, f"{path.name}: {len(times):,} rows"))
     asset_id = service.ingestion_config.asset_id
     annotations = wait_for_annotations(channel, service.run_id or "", [asset_id])

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sift_py.data import read_channels
 from sift_py.errors import IngestionValidationError, MissingExtraError
 from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion._internal.columns.arrow import read_column
@@ -32,7 +33,6 @@ from sift_py.ingestion.channel import (
 from sift_py.ingestion.config.telemetry import TelemetryConfig
 from sift_py.ingestion.flow import FlowConfig
 from sift_py.ingestion.service import IngestionService
-from sift_server.readback import list_channels, read_series
 from support.recording_server import API_KEY
 from support.serving import plain_channel
 from support.telemetry_configs import telemetry_config
@@ -629,13 +629,11 @@ class TestSending:
                 {"time": times, "double": doubles, "string": [f"step {n}" for n in range(20_000)]}
             )
             assert service.ingest_dataframe("every", frame, "time") == len(times)
-            asset_id = service.ingestion_config.asset_id
-            by_name = {each.name: each for each in list_channels(channel, asset_id)}
-            (series,) = read_series(channel, by_name["double"])
-            assert series.timestamps_ns == times.tolist()
-            assert series.values == doubles.tolist()
-            (texts,) = read_series(channel, by_name["string"])
-            assert texts.values == frame["string"].to_list()
+            (series,) = read_channels("rig", "double", source=channel)
+            assert series.timestamps_ns.tolist() == times.tolist()
+            assert series.values.to_pylist() == doubles.tolist()
+            (texts,) = read_channels("rig", "string", source=channel)
+            assert texts.values.to_pylist() == frame["string"].to_list()
 
 
 WITHOUT_NUMPY = """

@@ -20,6 +20,7 @@ import pytest
 
 from sift.ingestion_configs.v1.ingestion_configs_pb2 import ListIngestionConfigFlowsRequest
 from sift.ingestion_configs.v1.ingestion_configs_pb2_grpc import IngestionConfigServiceStub
+from sift_py.data import read_channels
 from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion.channel import (
     ChannelConfig,
@@ -34,7 +35,6 @@ from sift_py.ingestion.config.telemetry import TelemetryConfig
 from sift_py.ingestion.flow import FlowConfig
 from sift_py.ingestion.manager import IngestionServicesManager
 from sift_py.ingestion.service import IngestionService
-from sift_server.readback import list_channels, read_series
 from sift_server.server import Server, ServerSettings
 from support.recording_server import API_KEY, RecordingServer
 
@@ -146,9 +146,8 @@ class Stored:
         found: Counter[str] = Counter()
         for one in (RELEASED, *MANAGED):
             service = IngestionService(channel, one)
-            for each in list_channels(channel, service.ingestion_config.asset_id):
-                for series in read_series(channel, each):
-                    found[series.name] += len(series.timestamps_ns)
+            for each in read_channels(service.asset_name, source=channel):
+                found[each.name] += len(each)
         return found
 
 

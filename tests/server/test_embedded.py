@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sift_py.data import read_channels
 from sift_py.errors import EmbeddedServerError
 from sift_py.grpc.transport import SiftChannel, use_sift_channel
 from sift_py.ingestion.channel import ChannelConfig, ChannelDataType, double_value
 from sift_py.ingestion.config.telemetry import TelemetryConfig
 from sift_py.ingestion.flow import FlowConfig
 from sift_py.ingestion.service import IngestionService
-from sift_server.readback import list_channels, read_series
 from support.serving import serving
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def send(channel: SiftChannel, first: int, count: int = 1) -> IngestionService:
 
 
 def read(channel: SiftChannel, service: IngestionService) -> list[int]:
-    (pressure,) = list_channels(channel, service.ingestion_config.asset_id)
-    (series,) = read_series(channel, pressure)
-    assert series.values == [float(time - T0) for time in series.timestamps_ns]
-    return [time - T0 for time in series.timestamps_ns]
+    pressure = read_channels(service.asset_name, "pressure", source=channel)["pressure"]
+    times_ns = pressure.timestamps_ns.tolist()
+    assert pressure.values.to_pylist() == [float(time - T0) for time in times_ns]
+    return [time - T0 for time in times_ns]
 
 
 def test_a_folder_keeps_what_was_streamed(tmp_path: Path):

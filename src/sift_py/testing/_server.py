@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -96,21 +97,28 @@ class LocalServer:
         """
         from sift.assets.v1.assets_pb2 import ListAssetsRequest  # noqa: PLC0415 - as above
         from sift.assets.v1.assets_pb2_grpc import AssetServiceStub  # noqa: PLC0415
+        from sift_py.data import read_channels  # noqa: PLC0415 - needs Arrow
         from sift_py.ingestion._internal.calls import equals_filter  # noqa: PLC0415
-        from sift_server.readback import list_channels, read_series  # noqa: PLC0415
+        from sift_server.readback import list_channels  # noqa: PLC0415
 
         with self.channel() as channel:
             stub: Any = AssetServiceStub(channel)
             request = ListAssetsRequest(filter=equals_filter("name", asset_name), page_size=1)
-            return [
-                point
+            names = [
+                each.name
                 for asset in stub.ListAssets(request).assets
                 for each in list_channels(channel, asset.asset_id)
                 if channel_name == each.name or channel_name.startswith(f"{each.name}.")
-                for series in read_series(channel, each)
-                if series.name == channel_name
-                for point in zip(series.timestamps_ns, series.values, strict=True)
             ]
+            if not names:
+                return []
+            points = [
+                point
+                for each in read_channels(asset_name, names, source=channel, progress=False)
+                if each.name == channel_name
+                for point in zip(each.timestamps_ns.tolist(), each.values.to_pylist(), strict=True)
+            ]
+            return sorted(points, key=itemgetter(0))
 
     def __enter__(self) -> Self:
         self.start()

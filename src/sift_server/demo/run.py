@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from sift_py.data import read_channels
 from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion.channel import channel_fqn
 from sift_py.ingestion.config.telemetry import TelemetryConfig
@@ -18,12 +19,7 @@ from sift_server.demo.exercise import Exercise
 from sift_server.demo.found import found_table
 from sift_server.demo.machine import Machine, process_flow, processor_config
 from sift_server.demo.summary import format_value, table_of
-from sift_server.readback import (
-    Series,
-    list_channels,
-    read_series,
-    wait_for_annotations,
-)
+from sift_server.readback import wait_for_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from sift_py.data import ChannelReadings
     from sift_py.grpc.transport import SiftChannel
     from sift_py.ingestion.buffer import BufferedIngestionService
     from sift_py.ingestion.flow import Flow
@@ -171,20 +168,17 @@ def _rows(
     return ((service, sample()) for service, sample in rows)
 
 
-def _read_back(channel: SiftChannel, service: IngestionService) -> list[Series]:
-    """Every series of the run that a service streamed into."""
-    return [
-        series
-        for one in list_channels(channel, service.ingestion_config.asset_id)
-        for series in read_series(channel, one, service.run_id)
-    ]
+def _read_back(channel: SiftChannel, service: IngestionService) -> list[ChannelReadings]:
+    """Every channel of the run that a service streamed into."""
+    return list(
+        read_channels(service.asset_name, run=service.run_id, source=channel, progress=False)
+    )
 
 
 def _show_found(
-    channel: SiftChannel, service: IngestionService, series: list[Series], console: Console
+    channel: SiftChannel, service: IngestionService, series: list[ChannelReadings], console: Console
 ) -> bool:
     """Show what the rules found; whether it is what they find in all of the run at once."""
-    times_ns = [time_ns for one in series for time_ns in one.timestamps_ns]
     try:
         found = wait_for_annotations(
             channel, service.run_id or "", [service.ingestion_config.asset_id]
@@ -196,13 +190,17 @@ def _show_found(
         console.print(f"The rules of {service.asset_name} found nothing.")
         return True
     title = f"What the rules of {service.asset_name} found"
-    console.print(found_table(found, title, min(times_ns), max(times_ns)))
+    start_ns = min(int(one.timestamps_ns[0]) for one in series)
+    end_ns = max(int(one.timestamps_ns[-1]) for one in series)
+    console.print(found_table(found, title, start_ns, end_ns))
     return True
 
 
-def _is_complete(series: list[Series], asset_name: str, sent: _Sent, console: Console) -> bool:
+def _is_complete(
+    series: list[ChannelReadings], asset_name: str, sent: _Sent, console: Console
+) -> bool:
     """Whether every channel has as many points as were sent; says where not."""
-    read = {one.name: len(one.values) for one in series}
+    read = {one.name: len(one) for one in series}
     complete = True
     for (asset, name), count in sent.points.items():
         if asset != asset_name:

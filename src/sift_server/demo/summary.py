@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from sift_server.readback import Series
+    from sift_py.data import ChannelReadings
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARKLINE_CHARACTERS = 24
@@ -84,7 +84,7 @@ def plain_table(title: str) -> Table:
     )
 
 
-def table_of(series: Sequence[Series], title: str) -> Table:
+def table_of(series: Sequence[ChannelReadings], title: str) -> Table:
     """A table with a row for each series; 80 columns of a terminal are enough for most."""
     table = plain_table(title)
     table.add_column("channel", no_wrap=True)
@@ -97,8 +97,8 @@ def table_of(series: Sequence[Series], title: str) -> Table:
     return table
 
 
-def _row(series: Series) -> list[RenderableType]:
-    values = series.values
+def _row(series: ChannelReadings) -> list[RenderableType]:
+    values = series.values.to_pylist()
     count = f"{len(values):,}"
     if not values or isinstance(values[0], str):
         return [series.name, count, *[""] * 6, Course(values) if values else ""]
@@ -106,8 +106,8 @@ def _row(series: Series) -> list[RenderableType]:
     divisor, unit = _scale(max(abs(value) for value in values), series.unit)
 
     def shown(value: float) -> str:
-        if series.state_names or isinstance(value, bool):
-            return format_value(value, state_names=series.state_names)
+        if series.states or isinstance(value, bool):
+            return format_value(value, state_names=series.states)
         return _number(value if divisor == 1 else value / divisor)
 
     return [
@@ -116,7 +116,7 @@ def _row(series: Series) -> list[RenderableType]:
         shown(values[0]),
         shown(values[-1]),
         shown(min(values)),
-        "" if series.state_names else shown(mean),
+        "" if series.states else shown(mean),
         shown(max(values)),
         unit,
         Course(values),

@@ -1,4 +1,4 @@
-"""Assets, runs and rules by what people call them."""
+"""Assets, their channels, runs and rules, by what people call them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sift.assets.v1.assets_pb2 import Asset, ListAssetsRequest
 from sift.assets.v1.assets_pb2_grpc import AssetServiceStub
+from sift.channels.v3.channels_pb2 import Channel, ListChannelsRequest
+from sift.channels.v3.channels_pb2_grpc import ChannelServiceStub
 from sift.rules.v1.rules_pb2 import ListRulesRequest, Rule
 from sift.rules.v1.rules_pb2_grpc import RuleServiceStub
 from sift.runs.v2.runs_pb2 import ListRunsRequest, Run
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import grpc
 
 _IDS_PER_CALL = 200
+_CHANNELS_PER_PAGE = 10_000
 
 
 def find_assets(grpc_channel: grpc.Channel, name: str) -> list[Asset]:
@@ -25,6 +28,15 @@ def find_assets(grpc_channel: grpc.Channel, name: str) -> list[Asset]:
     stub: Any = AssetServiceStub(grpc_channel)
     request = ListAssetsRequest(filter=f"name == {quoted(name)}")
     return list(paged(stub.ListAssets, request, "assets"))
+
+
+def list_channels(grpc_channel: grpc.Channel, asset_id: str) -> list[Channel]:
+    """All channels of an asset, in the order in which they were created."""
+    stub: Any = ChannelServiceStub(grpc_channel)
+    request = ListChannelsRequest(
+        filter=f"asset_id == {quoted(asset_id)}", page_size=_CHANNELS_PER_PAGE
+    )
+    return list(paged(stub.ListChannels, request, "channels"))
 
 
 def find_runs(grpc_channel: grpc.Channel, name: str) -> list[Run]:
