@@ -18,9 +18,12 @@ from sift_server.api.tls import TlsFiles
 from sift_server.catalog import ErrorQueueLimits
 from sift_server.commands import errors, keys, rules
 from sift_server.commands.annotations import app as annotations_app
+from sift_server.commands.assets import assets
 from sift_server.commands.backup import backup, restore
+from sift_server.commands.channels import channels
 from sift_server.commands.connection import INTERRUPTED
 from sift_server.commands.doctor import doctor
+from sift_server.commands.runs import runs
 from sift_server.commands.stopping import StopSignals
 from sift_server.ingest import IngestLimits
 from sift_server.lake import StoreLimits
@@ -48,6 +51,9 @@ app.add_typer(annotations_app, name="annotations")
 app.add_typer(errors.app, name="errors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(rules.app, name="rules")
+app.command(epilog="Example:  sift assets 'test-*' --json")(assets)
+app.command(epilog="Example:  sift channels 'motor.*' --asset rover --run 'drive 1'")(channels)
+app.command(epilog="Example:  sift runs 'drive *' --asset rover --points")(runs)
 app.command(
     epilog="Exit status: 0 if the folder is sound, in the end with --repair; 3 if something is"
     " wrong with it; 1 if it could not be checked; 2 for a wrong option."

@@ -30,6 +30,12 @@ def find_assets(grpc_channel: grpc.Channel, name: str) -> list[Asset]:
     return list(paged(stub.ListAssets, request, "assets"))
 
 
+def list_assets(grpc_channel: grpc.Channel) -> list[Asset]:
+    """All assets, by name."""
+    stub: Any = AssetServiceStub(grpc_channel)
+    return list(paged(stub.ListAssets, ListAssetsRequest(order_by="name"), "assets"))
+
+
 def list_channels(grpc_channel: grpc.Channel, asset_id: str) -> list[Channel]:
     """All channels of an asset, in the order in which they were created."""
     stub: Any = ChannelServiceStub(grpc_channel)
@@ -48,6 +54,12 @@ def find_runs(grpc_channel: grpc.Channel, name: str) -> list[Run]:
         order_by="created_date desc",
     )
     return list(paged(stub.ListRuns, request, "runs"))
+
+
+def list_runs(grpc_channel: grpc.Channel) -> Iterator[Run]:
+    """All runs, the newest first."""
+    stub: Any = RunServiceStub(grpc_channel)
+    return paged(stub.ListRuns, ListRunsRequest(order_by="created_date desc"), "runs")
 
 
 def list_rules(grpc_channel: grpc.Channel, filter: str = "") -> list[Rule]:  # noqa: A002 (the protocol's name)
