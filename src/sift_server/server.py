@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sift_server import lake
 from sift_server.api.app import build_app
-from sift_server.api.arrow import ANSWER_THREADS, DataQuestions, Questions
+from sift_server.api.arrow import ANSWER_THREADS, DataQuestions, Questions, SqlQuestions
 from sift_server.api.http_server import HttpLimits, HttpServer
 from sift_server.api.ingest_stream import IngestStream
 from sift_server.api.json_ingest import JsonIngest
@@ -32,6 +32,7 @@ from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
 from sift_server.query import lttb
 from sift_server.rules import CatalogBook, LiveRules, RuleEvaluation, RunReports
+from sift_server.sql.engine import SqlEngine
 from sift_wire import data_messages, decode
 
 if TYPE_CHECKING:
@@ -183,7 +184,6 @@ class Server:
 
         callers = self._callers(catalog)
         call_threads = self._threads(CALL_THREADS, "sift-call")
-        arrow_threads = self._threads(ANSWER_THREADS, "sift-arrow")
         ingest_threads = self._threads(INGEST_THREADS, "sift-ingest")
         json_threads = self._threads(JSON_THREADS, "sift-json")
         keep.callback(ingestor.stop)
@@ -195,7 +195,7 @@ class Server:
             streams,
             JsonIngest(SchemalessIngest(catalog, ingestor), json_threads),
             lambda: self._ready,
-            Questions(arrow_threads, {"data": DataQuestions(catalog, store)}),
+            self._questions(catalog, store),
         )
         self._http = HttpServer(
             app,
@@ -217,6 +217,14 @@ class Server:
         threads = ThreadPoolExecutor(count, thread_name_prefix=name)
         self._open.callback(threads.shutdown)
         return threads
+
+    def _questions(self, catalog: Catalog, store: PointStore) -> Questions:
+        """What the Arrow door answers, until the server stops."""
+        threads = self._threads(ANSWER_THREADS, "sift-arrow")
+        sql = SqlEngine(catalog, store)
+        # Before the threads, so that those which wait for statements are told.
+        self._open.callback(sql.close)
+        return Questions(threads, {"data": DataQuestions(catalog, store), "sql": SqlQuestions(sql)})
 
     def _callers(self, catalog: Catalog) -> Keys:
         """Who may call; kept up to date until the server stops."""

@@ -49,6 +49,7 @@ from sift_server.catalog.ids import IdSource
 from sift_server.catalog.ingestion_configs import IngestionConfig, IngestionConfigs
 from sift_server.catalog.jobs import Job, Jobs, JobStatus
 from sift_server.catalog.json_rules import RULES_PER_ASSET_MAX, JsonRule
+from sift_server.catalog.listing import Listing
 from sift_server.catalog.paging import ListRequest, Page
 from sift_server.catalog.report_counts import AnnotationCounts
 from sift_server.catalog.report_rows import (
@@ -144,6 +145,7 @@ __all__ = [
     "JsonRule",
     "LinkedChannel",
     "ListRequest",
+    "Listing",
     "LogDraft",
     "LogKind",
     "MetadataValue",
@@ -210,6 +212,7 @@ class Catalog:
         units: The units of channels.
         error_queue: Messages that could not be taken.
         api_keys: The keys that callers may have.
+        listing: Whole tables, for readers that look for themselves.
         now_ns: Its clock, nanoseconds since 1970 in UTC.
     """
 
@@ -240,6 +243,7 @@ class Catalog:
         self.units = Units(context)
         self.error_queue = ErrorQueue(context, error_limits)
         self.api_keys = ApiKeys(context)
+        self.listing = Listing(context)
 
     @classmethod
     def open(

@@ -16,6 +16,7 @@ from sift_server.lake.file_reader import FileReader
 from sift_server.lake.hot import HotColumns
 from sift_server.lake.merging import UnsortedFileError
 from sift_server.lake.points import kind_of
+from sift_server.lake.snapshot import StoreSnapshot
 from sift_server.lake.view import ChannelView
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class PointStore:
         """Why the last flush failed, if it was for that."""
         self._files = lake.files
         self._reader = FileReader()
-        self._views: weakref.WeakSet[ChannelView] = weakref.WeakSet()
+        self._views: weakref.WeakSet[ChannelView | StoreSnapshot] = weakref.WeakSet()
         self._unsorted: set[Path] = set()
 
     @classmethod
@@ -247,6 +248,19 @@ class PointStore:
         for snapshot in snapshots:
             hot += snapshot.of_channel(channel_id)
         return view
+
+    def snapshot(self) -> StoreSnapshot:
+        """All that there is now, of all channels; what is published later is not in it."""
+        with self._changed:
+            blocks = [
+                block
+                for columns in (self._flushing_hot, self._hot)
+                if columns is not None
+                for block in columns.blocks()
+            ]
+            snapshot = StoreSnapshot(self._files, blocks)
+            self._views.add(snapshot)
+        return snapshot
 
     def stats(self) -> StoreStats:
         """How much there is now."""

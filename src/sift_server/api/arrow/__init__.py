@@ -2,6 +2,7 @@
 
 ```text
 POST /arrow/v1/data    points of channels: the question is a `sift.data.v2.GetDataRequest`
+POST /arrow/v1/sql     what a statement asks for: the question is `{"statement": "SELECT ..."}`
 ```
 
 An answer is Arrow IPC streams, one behind the other, each with its own schema; none if there is
@@ -18,6 +19,7 @@ from sift_server.api.arrow.door import (
     Question,
     Questions,
 )
+from sift_server.api.arrow.sql import SqlQuestions
 
 __all__ = [
     "ANSWER_THREADS",
@@ -27,4 +29,5 @@ __all__ = [
     "DataQuestions",
     "Question",
     "Questions",
+    "SqlQuestions",
 ]
