@@ -15,6 +15,7 @@ ROOMS = (
     "catalog",
     "query",
     "rules",
+    "sql",
     "server.py",
     "commands/main.py",
 )
@@ -24,6 +25,7 @@ NAME = re.compile(r"[A-Z][A-Z0-9_]*_MAX|[a-z_]+_max")
 INTERNAL = {
     "BLOCKS_KNOWN_MAX": "a cache of a connection",
     "CONNECTIONS_MAX": "as many as there are threads that ask",
+    "END_S_MAX": "of a process that was killed, which the system sees to",
     "ERRORS_TOLD_MAX": "of a list of rules; says how many more there are",
     "INT_64_MAX": "a number",
     "LATE_TICK_MS_MAX": "of evaluating late points; others are next",

@@ -21,6 +21,7 @@ try:
     from sift_py.data.reading import read_channels
     from sift_py.data.readings import ChannelReadings, Readings
     from sift_py.data.service import DataService
+    from sift_py.data.statements import sql
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] not in ("numpy", "pyarrow"):
         raise
@@ -37,4 +38,5 @@ __all__ = [
     "Readings",
     "iter_channels",
     "read_channels",
+    "sql",
 ]

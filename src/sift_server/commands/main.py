@@ -24,6 +24,7 @@ from sift_server.commands.channels import channels
 from sift_server.commands.connection import INTERRUPTED
 from sift_server.commands.doctor import doctor
 from sift_server.commands.runs import runs
+from sift_server.commands.sql import sql
 from sift_server.commands.stopping import StopSignals
 from sift_server.ingest import IngestLimits
 from sift_server.lake import StoreLimits
@@ -61,6 +62,9 @@ app.command(
 app.command(epilog="Example:  sift backup ./telemetry /backups/monday --since /backups/sunday")(
     backup
 )
+app.command(
+    epilog="Example:  sift sql 'SELECT channel, max(value) FROM points GROUP BY channel' --json"
+)(sql)
 app.command(epilog="Example:  sift restore /backups/monday ./telemetry-again")(restore)
 
 

@@ -55,10 +55,10 @@ class SqlEngine:
             InvalidArgumentError: The statement can't be read, or is refused; says where.
             ResourceExhaustedError: It needs more than the limits allow, or others are at work.
         """
-        chars_max = self._limits.statement_chars_max
-        if len(statement) > chars_max:
+        allowed = self._limits.statement_chars_max
+        if len(statement) > allowed:
             raise InvalidArgumentError(
-                f"the statement has {len(statement):,} characters; {chars_max:,} is the limit"
+                f"the statement has {len(statement):,} characters; {allowed:,} is the limit"
             )
         if not _is_text(statement):
             raise InvalidArgumentError("the statement has characters that are none of Unicode's")

@@ -29,7 +29,7 @@ class SqlLimits:
     statements_max: int = 2
     wait_ms_max: int = 2_000
     working_ms_max: int = 60_000
-    memory_bytes_max: int = 512 * MIB
-    spill_bytes_max: int = 2_048 * MIB
+    memory_bytes_max: int = 512 * 1024 * 1024
+    spill_bytes_max: int = 2_048 * 1024 * 1024
     threads: int = 2
     statement_chars_max: int = 100_000
