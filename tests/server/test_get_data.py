@@ -166,3 +166,29 @@ def test_both_versions_say_the_same(server: Server, channel: grpc.Channel):
         assert [one["value"] for one in in_json["data"][0]["values"]] == [0.0, 1.0, 2.0, 3.0, 4.0]
         assert in_json["data"][0]["@type"] == f"{version}.DoubleValues"
     assert answers == [("motor", "speed.raw"), (None, "motor.speed.raw")]
+
+
+def test_channels_are_changed_over_rest(server: Server, ids: dict[str, str]):
+    """By PATCH and POST; the data of an archived one is still read."""
+
+    def call(verb: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        asked = urllib.request.Request(
+            f"http://{server.address}/api/v3/{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"authorization": f"Bearer {server.api_key}", "content-type": "application/json"},
+            method=verb,
+        )
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return json.load(answer)
+
+    wave = {"channelId": ids["wave"], "displayDescription": "a wave"}
+    changed = call("PATCH", "channels", {"channel": wave, "updateMask": "displayDescription"})
+    assert changed["channel"]["displayDescription"] == "a wave"
+    assert call("POST", "channels:batchArchive", {"channelIds": [ids["wave"]]}) == {}
+    assert call("GET", f"channels/{ids['wave']}")["channel"]["active"] is False
+    found = call("GET", "channels?filter=active%20%3D%3D%20false")["channels"]
+    assert [one["name"] for one in found] == ["wave"]
+    data = get(server, 2, {"queries": [{"channel": {"channelId": ids["wave"]}}]})["data"]
+    assert len(data[0]["values"]) == len(ROWS)
+    assert call("POST", "channels:batchUnarchive", {"channelIds": [ids["wave"]]}) == {}
+    assert call("GET", f"channels/{ids['wave']}")["channel"]["active"] is True

@@ -28,6 +28,7 @@ from sift_server.catalog.calculated_content import (
 )
 from sift_server.catalog.calculated_rows import CalculatedChannel
 from sift_server.catalog.changes import RuleChanges
+from sift_server.catalog.channel_notes import ChannelNotes
 from sift_server.catalog.channels import (
     CHANNEL_FIELDS,
     COMPONENT_CHANNEL_FIELDS,
@@ -121,6 +122,7 @@ __all__ = [
     "Channel",
     "ChannelConfig",
     "ChannelName",
+    "ChannelNotes",
     "Channels",
     "CommentPart",
     "Comparator",

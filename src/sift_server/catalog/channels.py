@@ -2,34 +2,38 @@
 
 A channel is known by asset, fully qualified name and data type. The first ingestion config that
 names it creates it, before there is any data; whatever names it later describes it anew: unit,
-description, enum types and bit fields are those of the flow that was created last.
+description, enum types and bit fields are those of the flow that was created last. What people say
+of it beside that are notes, which flows leave alone.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, literal, select, update
+from sqlalchemy import bindparam, case, insert, select, update
 
 from sift_server.catalog import tables
+from sift_server.catalog.attributes import Attributes, AttributeTables
+from sift_server.catalog.channel_notes import NO_NOTES, ChannelNotes, check_notes
 from sift_server.catalog.chunks import chunks
-from sift_server.catalog.fields import Field, Filterable, Kind, without_users
+from sift_server.catalog.fields import Field, Filterable, Kind, MetadataField, without_users
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.errors import NotFoundError
 from sift_wire.columns import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from sift_server.catalog.context import Context
 
 CHANNELS_PAGE_SIZE_MAX = 10_000
 
 _columns = tables.channels.c
+_attributes = AttributeTables("a channel", None, tables.channel_metadata)
 
 _NO_RUNS = (
     "the catalog does not say which channels have data of a run; filter by asset_id or name"
@@ -40,18 +44,28 @@ _missing = {
     **without_users("channels"),
 }
 
+
+def _shown(noted: ColumnElement[str], configured: ColumnElement[str]) -> ColumnElement[str]:
+    """What clients show: what somebody noted, or else what the config says."""
+    return case((noted != "", noted), else_=configured)
+
+
 CHANNEL_FIELDS = Filterable(
     "channels",
     {
         "channel_id": Field(Kind.TEXT, _columns.channel_id),
         "asset_id": Field(Kind.TEXT, _columns.asset_id),
         "name": Field(Kind.TEXT, _columns.name),
-        "description": Field(Kind.TEXT, _columns.description),
+        "description": Field(Kind.TEXT, _shown(_columns.display_description, _columns.description)),
         "created_date": Field(Kind.TIME, _columns.created_ns),
         "modified_date": Field(Kind.TIME, _columns.modified_ns),
-        # Channels can't be archived yet.
-        "active": Field(Kind.BOOL, literal(value=True)),
-        "is_archived": Field(Kind.BOOL, literal(value=False)),
+        "display_description": Field(Kind.TEXT, _columns.display_description),
+        "unit_id": Field(Kind.TEXT, _columns.unit),
+        "display_unit_id": Field(Kind.TEXT, _columns.display_unit),
+        "active": Field(Kind.BOOL, _columns.archived_ns.is_(None)),
+        "is_archived": Field(Kind.BOOL, _columns.archived_ns.is_not(None)),
+        "archived_date": Field(Kind.TIME, _columns.archived_ns, is_nullable=True),
+        "metadata": MetadataField(tables.channel_metadata, _columns.channel_id),
     },
     _missing,
 )
@@ -117,6 +131,7 @@ class Channel:
     config: ChannelConfig
     created_ns: int
     modified_ns: int
+    notes: ChannelNotes = NO_NOTES
 
 
 class Channels:
@@ -132,27 +147,55 @@ class Channels:
             NotFoundError: There is none of that id.
         """
         with self._context.database.read() as connection:
-            row = connection.execute(
-                select(tables.channels).where(_columns.channel_id == channel_id)
-            ).one_or_none()
-        if row is None:
-            raise NotFoundError(
-                f"there is no channel with the id {channel_id!r}; list the channels of the asset"
-                " to find it"
-            )
-        return _channel(row)
+            return _get(connection, channel_id)
+
+    def update(self, channel_id: str, change: Callable[[ChannelNotes], ChannelNotes]) -> Channel:
+        """Replace the notes on a channel by what `change` makes of them.
+
+        Raises:
+            NotFoundError: There is no channel of that id.
+            InvalidArgumentError: The notes can't be stored.
+        """
+        with self._context.database.write() as connection:
+            before = _get(connection, channel_id).notes
+            notes = change(before)
+            if notes != before:
+                check_notes(notes)
+                _write_notes(connection, self._context, channel_id, notes)
+                if notes.archived_ns != before.archived_ns:
+                    self._context.rule_changes.count(connection)
+            return _get(connection, channel_id)
+
+    def archive(self, channel_ids: Iterable[str], *, is_archived: bool) -> None:
+        """Archive channels, or take them back: all of them or none.
+
+        One that is archived stays so since when it is.
+
+        Raises:
+            NotFoundError: There is no channel of one of the ids; says of which.
+        """
+        now_ns = self._context.now_ns()
+        with self._context.database.write() as connection:
+            for channel_id in dict.fromkeys(channel_ids):
+                before = _get(connection, channel_id).notes
+                if (before.archived_ns is not None) != is_archived:
+                    archived_ns = now_ns if is_archived else None
+                    notes = replace(before, archived_ns=archived_ns)
+                    _write_notes(connection, self._context, channel_id, notes)
+            self._context.rule_changes.count(connection)
 
     def named(self, asset_id: str, names: Iterable[str]) -> dict[str, Channel]:
         """Return the channels of an asset by fully qualified name, as far as there are such.
 
-        Of several channels of one name, which differ in type, it is the one described last.
+        Of several channels of one name, which differ in type, it is the one described last of
+        those that are not archived, or of all, if all are. Notes are not read.
         """
         with self._context.database.read() as connection:
             rows = sorted(
                 _rows_named(connection, asset_id, sorted(set(names))),
-                key=lambda row: (row.modified_ns, row.sequence),
+                key=lambda row: (row.archived_ns is None, row.modified_ns, row.sequence),
             )
-        return {row.name: _channel(row) for row in rows}
+        return {row.name: _channel(row, NO_NOTES) for row in rows}
 
     def list(self, request: ListRequest, fields: Filterable = CHANNEL_FIELDS) -> Page[Channel]:
         """Return a page of the channels; in the order of their creation, if not asked otherwise.
@@ -169,7 +212,55 @@ class Channels:
             page = listing.page(
                 connection, select(tables.channels), request, self._context.now_ns()
             )
-        return Page([_channel(row) for row in page.items], page.next_token)
+            return Page(_channels(connection, page.items), page.next_token)
+
+
+def _get(connection: Connection, channel_id: str) -> Channel:
+    rows = connection.execute(
+        select(tables.channels).where(_columns.channel_id == channel_id)
+    ).all()
+    if not rows:
+        raise NotFoundError(
+            f"there is no channel with the id {channel_id!r}; list the channels of the asset to"
+            " find it"
+        )
+    (channel,) = _channels(connection, rows)
+    return channel
+
+
+def _channels(connection: Connection, rows: Sequence[Row[Any]]) -> list[Channel]:
+    """The channels of rows, with their notes."""
+    of_all: dict[str, Attributes] = {}
+    for some in chunks([row.channel_id for row in rows]):
+        of_all.update(_attributes.read(connection, some))
+    return [
+        _channel(
+            row,
+            ChannelNotes(
+                row.display_description,
+                row.display_unit,
+                of_all[row.channel_id].metadata,
+                row.archived_ns,
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _write_notes(
+    connection: Connection, context: Context, channel_id: str, notes: ChannelNotes
+) -> None:
+    connection.execute(
+        update(tables.channels)
+        .where(_columns.channel_id == channel_id)
+        .values(
+            display_description=notes.description,
+            display_unit=notes.unit,
+            archived_ns=notes.archived_ns,
+            modified_ns=context.now_ns(),
+        )
+    )
+    _attributes.write(connection, context, channel_id, Attributes(metadata=notes.metadata))
 
 
 def find_or_create(
@@ -238,7 +329,7 @@ def _description(config: ChannelConfig) -> dict[str, str]:
     }
 
 
-def _channel(row: Row[Any]) -> Channel:
+def _channel(row: Row[Any], notes: ChannelNotes) -> Channel:
     config = ChannelConfig(
         name=row.local_name,
         data_type=DataType(row.data_type),
@@ -248,7 +339,7 @@ def _channel(row: Row[Any]) -> Channel:
         enum_types=enums_of(json.loads(row.enum_types_json)),
         bit_field_elements=bits_of(json.loads(row.bit_field_elements_json)),
     )
-    return Channel(row.channel_id, row.asset_id, config, row.created_ns, row.modified_ns)
+    return Channel(row.channel_id, row.asset_id, config, row.created_ns, row.modified_ns, notes)
 
 
 def enums_document(enum_types: Iterable[EnumType]) -> list[Any]:

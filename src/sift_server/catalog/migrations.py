@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
+    Double,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     text,
@@ -106,12 +110,36 @@ def _keep_api_keys(connection: Connection) -> None:
     ).create(connection)
 
 
+def _note_channels(connection: Connection) -> None:
+    """Version 7: what people say of channels: a description, a unit, metadata, archived or not."""
+    columns: list[Column[str] | Column[int]] = [
+        Column("display_description", Text, nullable=False, server_default=""),
+        Column("display_unit", Text, nullable=False, server_default=""),
+        Column("archived_ns", BigInteger),
+    ]
+    _add_columns(connection, "channels", columns)
+    metadata = MetaData()
+    Table("channels", metadata, Column("channel_id", Text, unique=True))
+    Table(
+        "channel_metadata",
+        metadata,
+        Column("owner_id", ForeignKey("channels.channel_id"), nullable=False),
+        Column("position", Integer, nullable=False),
+        Column("key", Text, nullable=False),
+        Column("string_value", Text),
+        Column("number_value", Double),
+        Column("boolean_value", Boolean),
+        PrimaryKeyConstraint("owner_id", "key"),
+    ).create(connection)
+
+
 STEPS: tuple[Step, ...] = (
     _name_what_was_rejected,
     _keep_api_keys,
     make_rules,
     make_calculated_channels,
     make_reports,
+    _note_channels,
 )
 """The first leads from version 1 to 2, and so on."""
 

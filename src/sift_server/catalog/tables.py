@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Version of the tables below. Raised with every change to them; `migrations` has the way there."""
 
 metadata = MetaData()
@@ -147,9 +147,14 @@ channels = Table(
     Column("bit_field_elements_json", Text, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("modified_ns", BigInteger, nullable=False),
+    # What people say of it, whatever its flows say.
+    Column("display_description", Text, nullable=False, server_default=""),
+    Column("display_unit", Text, nullable=False, server_default=""),
+    Column("archived_ns", BigInteger),
     UniqueConstraint("asset_id", "name", "data_type"),
     Index("channels_by_creation", "created_ns", "sequence"),
 )
+channel_metadata = _metadata_of("channel")
 
 runs = Table(
     "runs",

@@ -1,13 +1,14 @@
 """Units: the words that channels are measured in.
 
-A unit is what a channel config says of a channel; its id is the word itself.
+A unit is what a channel config says of a channel, or somebody who knows better; its id is the word
+itself.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union_all
 
 from sift_server.catalog import tables
 from sift_server.catalog.fields import Field, Filterable, Kind
@@ -16,10 +17,15 @@ from sift_server.catalog.paging import Listing, ListRequest, Page
 if TYPE_CHECKING:
     from sift_server.catalog.context import Context
 
+_channels = tables.channels.c
+_said = union_all(
+    select(_channels.unit, _channels.created_ns),
+    select(_channels.display_unit, _channels.created_ns),
+).subquery()
 _used = (
-    select(tables.channels.c.unit, func.min(tables.channels.c.created_ns).label("created_ns"))
-    .where(tables.channels.c.unit != "")
-    .group_by(tables.channels.c.unit)
+    select(_said.c.unit, func.min(_said.c.created_ns).label("created_ns"))
+    .where(_said.c.unit != "")
+    .group_by(_said.c.unit)
     .subquery()
 )
 

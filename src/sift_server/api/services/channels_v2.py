@@ -10,6 +10,7 @@ from sift_server.api.services.convert import (
     to_bit_field_elements,
     to_data_type,
     to_enum_types,
+    to_metadata,
     to_timestamp,
 )
 from sift_server.catalog import COMPONENT_CHANNEL_FIELDS
@@ -57,4 +58,5 @@ def _message(channel: Channel) -> channels_pb2.Channel:
         data_type=to_data_type(config.data_type),
         enum_types=to_enum_types(config.enum_types),
         bit_field_elements=to_bit_field_elements(config.bit_field_elements),
+        metadata=to_metadata(channel.notes.metadata),
     )

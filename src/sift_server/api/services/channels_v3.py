@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sift.channels.v3 import channels_pb2
 from sift_server.api.services.convert import (
+    from_metadata,
     list_request,
     to_bit_field_elements,
     to_data_type,
     to_enum_types,
+    to_metadata,
     to_timestamp,
 )
+from sift_server.api.services.masks import update_paths, with_fields
 
 if TYPE_CHECKING:
-    from sift_server.catalog import Catalog, Channel
+    from collections.abc import Callable
+
+    from sift_server.catalog import Catalog, Channel, ChannelNotes
 
 
 class ChannelService:
-    """Gets and lists channels by their fully qualified names."""
+    """Gets, lists, updates and archives channels, by their fully qualified names."""
 
     SERVICE_NAME = "sift.channels.v3.ChannelService"
 
@@ -41,6 +47,51 @@ class ChannelService:
             channels=map(_message, page.items), next_page_token=page.next_token
         )
 
+    def update_channel(
+        self, request: channels_pb2.UpdateChannelRequest
+    ) -> channels_pb2.UpdateChannelResponse:
+        """Replace what is said of a channel beside its config, or whether it is archived."""
+        wanted = request.channel
+        paths = update_paths(request.update_mask, wanted, _UPDATABLE)
+
+        def change(notes: ChannelNotes) -> ChannelNotes:
+            notes = with_fields(notes, wanted, paths, _CHANGES)
+            if "active" not in paths or wanted.active == (notes.archived_ns is None):
+                return notes
+            archived_ns = None if wanted.active else self._catalog.now_ns()
+            return replace(notes, archived_ns=archived_ns)
+
+        channel = self._catalog.channels.update(wanted.channel_id, change)
+        return channels_pb2.UpdateChannelResponse(channel=_message(channel))
+
+    def batch_archive_channels(
+        self, request: channels_pb2.BatchArchiveChannelsRequest
+    ) -> channels_pb2.BatchArchiveChannelsResponse:
+        """Archive channels: all of them, or none. Their data stays, and can be read."""
+        self._catalog.channels.archive(request.channel_ids, is_archived=True)
+        return channels_pb2.BatchArchiveChannelsResponse()
+
+    def batch_unarchive_channels(
+        self, request: channels_pb2.BatchUnarchiveChannelsRequest
+    ) -> channels_pb2.BatchUnarchiveChannelsResponse:
+        """Take channels back: all of them, or none."""
+        self._catalog.channels.archive(request.channel_ids, is_archived=False)
+        return channels_pb2.BatchUnarchiveChannelsResponse()
+
+
+_CHANGES: dict[str, Callable[[ChannelNotes, channels_pb2.Channel], ChannelNotes]] = {
+    "display_description": lambda notes, channel: replace(
+        notes, description=channel.display_description
+    ),
+    "display_unit_id": lambda notes, channel: replace(notes, unit=channel.display_unit_id),
+    # What the newest client calls it in its masks; the message has no such field.
+    "display_units": lambda notes, channel: replace(notes, unit=channel.display_unit_id),
+    "metadata": lambda notes, channel: replace(notes, metadata=from_metadata(channel.metadata)),
+}
+"""What an update changes, by the path of the mask."""
+
+_UPDATABLE = (*_CHANGES, "active")
+
 
 def _message(channel: Channel) -> channels_pb2.Channel:
     config = channel.config
@@ -55,5 +106,8 @@ def _message(channel: Channel) -> channels_pb2.Channel:
         data_type=to_data_type(config.data_type),
         enum_types=to_enum_types(config.enum_types),
         bit_field_elements=to_bit_field_elements(config.bit_field_elements),
-        active=True,
+        display_description=channel.notes.description,
+        display_unit_id=channel.notes.unit,
+        metadata=to_metadata(channel.notes.metadata),
+        active=channel.notes.archived_ns is None,
     )
