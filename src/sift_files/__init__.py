@@ -12,6 +12,7 @@ for batch in read(Path("flight.csv"), plan):
 """
 
 from sift_files.batch import BadCell, Batch, KeptText, OnBadCell, OnError
+from sift_files.corrections import Corrections, corrected
 from sift_files.documents import load_plan, plan_document, plan_of_document, save_plan
 from sift_files.errors import (
     BadCellError,
@@ -21,6 +22,7 @@ from sift_files.errors import (
     UnreadableFileError,
 )
 from sift_files.formats import detect, format_of, read
+from sift_files.hints import Hints
 from sift_files.plan import (
     ColumnPlan,
     CsvLayout,
@@ -38,11 +40,13 @@ __all__ = [
     "BadCellError",
     "Batch",
     "ColumnPlan",
+    "Corrections",
     "CsvLayout",
     "DataType",
     "FileFormat",
     "FilePlan",
     "FilesError",
+    "Hints",
     "KeptText",
     "LongLayout",
     "MissingLibraryError",
@@ -53,6 +57,7 @@ __all__ = [
     "TimeFormat",
     "TimePlan",
     "UnreadableFileError",
+    "corrected",
     "detect",
     "format_of",
     "load_plan",

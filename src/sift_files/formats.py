@@ -6,14 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from sift_files.batch import OnError
+from sift_files.corrections import Corrections, corrected
 from sift_files.errors import MissingLibraryError, UnreadableFileError
+from sift_files.hints import NO_HINTS
 from sift_files.plan import FileFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sift_files.batch import Batch, OnBadCell
+    from sift_files.hints import Hints
     from sift_files.plan import FilePlan
 
 __all__ = ["detect", "format_of", "read"]
@@ -73,34 +76,29 @@ def format_of(path: Path) -> FileFormat:
 
 def detect(
     path: Path,
-    *,
-    encoding: str = "",
-    delimiter: str = "",
-    no_value: Sequence[str] = (),
+    hints: Hints = NO_HINTS,
     on_bytes: Callable[[int], object] | None = None,
 ) -> FilePlan:
     """Find out what is in a file.
 
     Args:
         path: The file.
-        encoding: Of a CSV file, if it is known.
-        delimiter: Of a CSV file, if it is known.
-        no_value: Texts of a CSV file that stand for no value.
+        hints: What is known of it.
         on_bytes: Is told how much more of a CSV file was looked at.
 
     Raises:
         UnreadableFileError: The file is damaged, or of no format that is read.
+        PlanError: The file has no such columns as the hints name.
         MissingLibraryError: The library of its format is not installed.
         OSError: It can't be read.
     """
     file_format = format_of(path)
     module = _module(file_format)
     if file_format is FileFormat.CSV:
-        plan: FilePlan = module.detect_csv(
-            path, encoding=encoding, delimiter=delimiter, no_value=no_value, on_bytes=on_bytes
-        )
+        plan: FilePlan = module.detect_csv(path, hints, on_bytes)
     else:
-        plan = getattr(module, f"detect_{file_format.value}")(path)
+        plan = getattr(module, f"detect_{file_format.value}")(path, hints)
+        plan = corrected(plan, Corrections(types=hints.types))
     return plan
 
 

@@ -11,16 +11,19 @@ from pyarrow import parquet
 from sift_files.arrays import batch_of, data_type_of, rows_at_once
 from sift_files.batch import Batch, OnError
 from sift_files.errors import PlanError, UnreadableFileError
+from sift_files.hints import NO_HINTS
 from sift_files.judge import Judge
 from sift_files.names import name_and_unit, unique
-from sift_files.plan import ColumnPlan, FileFormat, FilePlan, LongLayout, TablePlan, TimePlan
-from sift_files.times.array import time_of_array
+from sift_files.plan import ColumnPlan, FileFormat, FilePlan, LongLayout, TablePlan
+from sift_files.times.array import best_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from sift_files.batch import OnBadCell
+    from sift_files.hints import Hints
+    from sift_files.plan import TimePlan
 
 __all__ = ["detect_parquet", "read_parquet"]
 
@@ -32,29 +35,21 @@ _VALUE_COLUMNS = ("value", "val", "data", "reading", "measurement")
 _LONG_COLUMNS_MAX = 4
 
 
-def detect_parquet(path: Path) -> FilePlan:
+def detect_parquet(path: Path, hints: Hints = NO_HINTS) -> FilePlan:
     """Find out what is in a Parquet file.
 
     Raises:
         UnreadableFileError: It is damaged, or none.
+        PlanError: It has no such columns as the hints name.
         OSError: It can't be read.
     """
     file = _opened(path)
     fields = dict(_leaves(file.schema_arrow))
     head = _head(file, fields)
     notes: list[str] = []
-    times = {
-        name: found
-        for name, array in head.items()
-        if (found := time_of_array(name.removeprefix("__index_level_"), array)) is not None
-    }
-    best = max(times, key=lambda name: times[name].score, default=None)
-    time = None
-    if best is None:
-        notes.append("no column of times was found: name one (--time)")
-    else:
-        time = TimePlan((best,), times[best].guess.format, pattern=times[best].guess.pattern)
-        notes += [times[best].guess.note] if times[best].guess.note else []
+    time, note = best_time(head, hints)
+    notes += [note] if note else []
+    best = None if time is None else time.columns[0]
     others = {name: field for name, field in fields.items() if name != best}
     long = _long(others)
     if time is not None and long is not None:

@@ -102,6 +102,7 @@ class TimePlan:
             times of their own, what the first time becomes.
         timezone: Name of the zone of dates that name none, such as `Europe/Berlin`; empty for UTC.
         pattern: How dates are written where it is not as ISO 8601 has it, as for `strptime`.
+        names: What the file calls the columns, where that is not their paths.
     """
 
     columns: tuple[str, ...]
@@ -109,6 +110,7 @@ class TimePlan:
     start_ns: int | None = None
     timezone: str = ""
     pattern: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

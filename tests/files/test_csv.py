@@ -14,11 +14,14 @@ import pytest
 
 from sift_files import (
     BadCellError,
+    Corrections,
     DataType,
+    Hints,
     OnError,
     PlanError,
     TimeFormat,
     UnreadableFileError,
+    corrected,
     detect,
     read,
 )
@@ -157,8 +160,8 @@ def test_uneven_rows_and_bad_times_are_told(write):
     batches = list(read(path, plan, on_error=OnError.SKIP, on_bad_cell=cells.append))
     assert [(cell.line, cell.column, cell.value) for cell in cells] == [
         (5, "", "1,2"),
-        (6, "column_1", "noon"),
-        (7, "column_1", ""),
+        (6, "time", "noon"),
+        (7, "time", ""),
         (8, "", "2,5,e,f"),
     ]
     assert [cell.is_row for cell in cells] == [True, False, False, True]
@@ -376,3 +379,39 @@ def test_a_real_flight_is_read_value_by_value():
         for (time_ns, value), cell, row in zip(found, cells, rows, strict=True):
             assert value == kind(cell) or (math.isnan(value) and cell == "NaN")
             assert time_ns == round(float(row[4]) * 100) * 10_000_000
+
+
+def test_hints_are_taken(write):
+    """What a person knows is not guessed, and the file is looked at with it."""
+    path = write("a,b,c\n007,1656083836,x\n008,1656083837,y\n")
+    hints = Hints(time=("b",), types={"a": DataType.INT_64})
+    plan = detect(path, hints)
+    assert types_of(plan) == {"a": "int64", "c": "string"}
+    assert points_of(path, plan)["a"] == [(1656083836 * SECOND, 7), (1656083837 * SECOND, 8)]
+    plan = detect(path, Hints(time=("a",), time_format=TimeFormat.RELATIVE_MINUTES))
+    assert points_of(path, started(plan))["c"] == [(420 * SECOND, "x"), (480 * SECOND, "y")]
+    plan = detect(path, Hints(time=("b",), types={"c": DataType.DOUBLE}))
+    assert [cell.value for cell in plan.bad_cells] == ["x", "y"]
+    with pytest.raises(PlanError, match="no column 'd'; there are 'a', 'b', 'c'"):
+        detect(path, Hints(time=("d",)))
+    with pytest.raises(PlanError, match="'c' has no times"):
+        detect(path, Hints(time=("c",)))
+
+
+def test_corrections_change_a_plan(write):
+    """By any name that a column has."""
+    path = write("time,speed (m/s),state\n0,1,2\n")
+    plan = detect(path)
+    fixed = corrected(
+        plan,
+        Corrections(
+            start_ns=5, units={"speed": "km/h"}, channels={"2": "v"}, only=("sp*",), flow="trip"
+        ),
+    )
+    (table,) = fixed.tables
+    assert (table.name, table.time.start_ns) == ("trip", 5)
+    assert [(one.channel, one.unit) for one in table.wanted] == [("v", "km/h")]
+    with pytest.raises(PlanError, match="would both be the channel 'state'"):
+        corrected(plan, Corrections(channels={"speed": "state"}))
+    with pytest.raises(PlanError, match="no column 'spee'; there are 'speed"):
+        corrected(plan, Corrections(only=("spee",)))

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from sift_files import PlanError, TimeFormat, TimePlan
-from sift_files.times import format_of_numbers, format_of_texts, ns_of_array, ns_of_texts
+from sift_files.times.column import ns_of_array, ns_of_texts
+from sift_files.times.detect import format_of_numbers, format_of_texts
 
 DAY = 1_656_083_836
 """2022-06-24T15:17:16Z"""

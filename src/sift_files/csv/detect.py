@@ -13,17 +13,19 @@ from sift_files.csv.parse import BlockParser, CellType
 from sift_files.csv.source import HEAD_BYTES, head_of, open_text, text_encoding
 from sift_files.csv.start import begin
 from sift_files.csv.time_columns import bad_times, find_time, time_texts
+from sift_files.hints import NO_HINTS, names_of, require_column
 from sift_files.names import name_and_unit, unique
 from sift_files.plan import ColumnPlan, DataType, FileFormat, FilePlan, TablePlan, TimePlan
 from sift_files.times.column import ns_of_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from sift_files.csv.blocks import Block
     from sift_files.csv.layout import Headed
     from sift_files.csv.parse import Misfit, Parsed
+    from sift_files.hints import Hints
 
 __all__ = ["BAD_CELLS_TOLD_MAX", "detect_csv"]
 
@@ -37,27 +39,24 @@ EXAMPLES_MAX = 3
 
 def detect_csv(
     path: Path,
-    *,
-    encoding: str = "",
-    delimiter: str = "",
-    no_value: Sequence[str] = (),
+    hints: Hints = NO_HINTS,
     on_bytes: Callable[[int], object] | None = None,
 ) -> FilePlan:
     """Find out what is in a CSV file.
 
     Args:
         path: The file; it may be compressed with gzip, bzip2 or xz.
-        encoding: If it is known.
-        delimiter: If it is known.
-        no_value: Texts that stand for no value.
+        hints: What is known of it.
         on_bytes: Is told how much more of the text was looked at.
 
     Raises:
         UnreadableFileError: It is empty, damaged, or no CSV file.
+        PlanError: It has no such columns as the hints name.
         OSError: It can't be read.
     """
     head = head_of(path)
     notes: list[str] = []
+    encoding = hints.encoding
     if not encoding:
         encoding, note = text_encoding(path, head)
         notes += [note] if note else []
@@ -66,10 +65,10 @@ def detect_csv(
     if len(data) == HEAD_BYTES:
         data = data[: data.rfind(b"\n") + 1] or data
     text = data.decode("utf-8", "replace")
-    headed = layout_of(path, text, encoding, delimiter)
-    headed = replace(headed, layout=replace(headed.layout, no_value=tuple(no_value)))
+    headed = layout_of(path, text, encoding, hints.delimiter)
+    headed = replace(headed, layout=replace(headed.layout, no_value=hints.no_value))
     notes += headed.notes
-    scan = _Scan(path, headed)
+    scan = _Scan(path, headed, hints)
     scan.run(on_bytes)
     return scan.plan(notes)
 
@@ -77,7 +76,7 @@ def detect_csv(
 class _Scan:
     """Looks at every block, with the types that fit the blocks before."""
 
-    def __init__(self, path: Path, headed: Headed) -> None:
+    def __init__(self, path: Path, headed: Headed, hints: Hints) -> None:
         self._path = path
         self._headed = headed
         self._columns = range(1, headed.layout.columns + 1)
@@ -89,6 +88,16 @@ class _Scan:
         ]
         self._guesses = {number: TypeGuess() for number in self._columns}
         self._types: dict[int, DataType] = {}
+        goes_by = [
+            names_of(str(number), header, name)
+            for number, header, name in zip(self._columns, headed.headers, self._names, strict=True)
+        ]
+        self._chosen = {
+            require_column(wanted, goes_by) + 1: data_type
+            for wanted, data_type in hints.types.items()
+        }
+        self._hints = hints
+        self._times_named = tuple(require_column(wanted, goes_by) for wanted in hints.time)
         self._notes: dict[int, str] = {}
         self._bad: list[Misfit] = []
         self._bad_counts: dict[int, int] = {}
@@ -184,7 +193,7 @@ class _Scan:
     def _first_parser(self, block: Block) -> BlockParser:
         """Times and types by the texts of the first block."""
         layout = self._headed.layout
-        if (found := find_time(self._headed)) is not None:
+        if (found := find_time(self._headed, self._times_named, self._hints)) is not None:
             self._time, self._time_note = found
         as_text = {number: CellType(DataType.STRING) for number in self._columns}
         parsed = BlockParser(layout, as_text).parse(block)
@@ -192,6 +201,8 @@ class _Scan:
             guess = TypeGuess()
             guess.add_texts(parsed.arrays[number], EXAMPLES_MAX, layout.decimal)
             self._types[number], self._notes[number] = guess.decide()
+            if number in self._chosen:
+                self._types[number], self._notes[number] = self._chosen[number], ""
             self._guesses[number].examples += guess.examples
         return BlockParser(layout, self._cell_types())
 
@@ -231,6 +242,8 @@ class _Scan:
         guess = self._guesses[number]
         guess.add_texts(parsed.texts[number], decimal=self._headed.layout.decimal)
         data_type, note = guess.decide()
+        if number in self._chosen:
+            data_type, note = self._chosen[number], ""
         words = set(guess.no_value) - set(self._headed.layout.no_value)
         if data_type is not DataType.STRING and words:
             layout = self._headed.layout

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sift_files.errors import UnreadableFileError
 from sift_files.plan import CsvLayout
-from sift_files.times.dates import ns_of_iso
+from sift_files.times.date_text import ns_of_iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

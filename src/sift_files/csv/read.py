@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ from sift_files.csv.time_columns import bad_times, time_texts
 from sift_files.errors import PlanError, UnreadableFileError
 from sift_files.judge import Judge
 from sift_files.plan import DataType
-from sift_files.times.column import ns_of_texts, start_of
+from sift_files.times.column import ns_of_texts
+from sift_files.times.start import start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,8 +82,9 @@ class _Reader:
         for one in self._table.columns:
             self._names[self._number(one.path) - 1] = one.name
         types = {number: CellType(one.data_type, one.enum) for number, one in self._columns.items()}
-        for path_of_time in self._time.columns:
+        for path_of_time, name in zip_longest(self._time.columns, self._time.names):
             number = self._number(path_of_time)
+            self._names[number - 1] = name or self._names[number - 1]
             if number in types:
                 raise PlanError(f"column {number} is both a time and a channel; choose one")
             types[number] = CellType(DataType.STRING, is_time=True)

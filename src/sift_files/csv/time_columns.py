@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sift_files.csv.parse import Misfit
+from sift_files.errors import PlanError
+from sift_files.hints import NO_HINTS
 from sift_files.plan import TimePlan
-from sift_files.times.detect import format_of_numbers, format_of_texts, name_score
+from sift_files.times.detect import (
+    TimeFormatGuess,
+    format_of_numbers,
+    format_of_texts,
+    name_score,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
 
     from sift_files.csv.layout import Headed
     from sift_files.csv.parse import Parsed
-    from sift_files.times.detect import TimeFormatGuess
+    from sift_files.hints import Hints
 
 __all__ = ["bad_times", "find_time", "guess_time", "time_texts"]
 
@@ -29,12 +37,49 @@ _TIME_OF_DAY = re.compile(r"\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s*[AaPp][Mm])?")
 _SURE = 2
 
 
-def find_time(headed: Headed) -> tuple[TimePlan, str] | None:
-    """The columns of times by their names and first rows, and a note if that is not sure."""
+def find_time(
+    headed: Headed, named: Sequence[int] = (), hints: Hints = NO_HINTS
+) -> tuple[TimePlan, str] | None:
+    """The columns of times by their names and first rows, and a note if that is not sure.
+
+    Args:
+        headed: The head of the file.
+        named: Places of the columns, if they are known.
+        hints: What else is known of the times.
+
+    Raises:
+        PlanError: The columns that are named have no times that are known.
+    """
     texts = [
         [row[at].strip() for row in headed.rows if len(row) == len(headed.headers)]
         for at in range(len(headed.headers))
     ]
+    if named:
+        return _named_time(headed, texts, named, hints)
+    found = _found_time(headed, texts)
+    if found is not None and hints.time_format is not None:
+        time = replace(found[0], format=hints.time_format, pattern=hints.pattern)
+        return time, ""
+    return found
+
+
+def _named_time(
+    headed: Headed, texts: Sequence[Sequence[str]], named: Sequence[int], hints: Hints
+) -> tuple[TimePlan, str] | None:
+    if hints.time_format is not None:
+        return _plan(headed, named, TimeFormatGuess(hints.time_format, hints.pattern))
+    if len(named) > 1:
+        joined = [" ".join(cells) for cells in zip(*(texts[at] for at in named), strict=True)]
+        guess = format_of_texts(joined)
+    else:
+        guess = guess_time(headed, named[0], texts[named[0]])
+    if guess is None and headed.rows:
+        names = ", ".join(repr(headed.headers[at]) for at in named)
+        raise PlanError(f"column {names} has no times of a format that is known (--time-format)")
+    return None if guess is None else _plan(headed, named, guess)
+
+
+def _found_time(headed: Headed, texts: Sequence[Sequence[str]]) -> tuple[TimePlan, str] | None:
     scores = [name_score(header) for header in headed.headers]
     order = sorted(range(len(texts)), key=lambda at: (-scores[at], at))
     of_dates = [at for at in order if scores[at]]
@@ -47,13 +92,13 @@ def find_time(headed: Headed) -> tuple[TimePlan, str] | None:
                     joined = [" ".join(pair) for pair in zip(texts[at], texts[other], strict=True)]
                     both = format_of_texts(joined)
                     if both is not None:
-                        return _plan((at, other), both)
+                        return _plan(headed, (at, other), both)
     for at in order:
         guess = guesses[at]
         if guess is None:
             continue
         if scores[at] == _SURE or guess.format.is_text or (scores[at] and _rises(texts[at])):
-            return _plan((at,), guess)
+            return _plan(headed, (at,), guess)
     return None
 
 
@@ -107,9 +152,10 @@ def _zone_words(time: TimePlan) -> str:
     return "".join(f", {word}" for word in words if word)
 
 
-def _plan(columns: tuple[int, ...], guess: TimeFormatGuess) -> tuple[TimePlan, str]:
+def _plan(headed: Headed, columns: Sequence[int], guess: TimeFormatGuess) -> tuple[TimePlan, str]:
     paths = tuple(str(at + 1) for at in columns)
-    return TimePlan(paths, guess.format, pattern=guess.pattern), guess.note
+    names = tuple(headed.headers[at] for at in columns)
+    return TimePlan(paths, guess.format, pattern=guess.pattern, names=names), guess.note
 
 
 def _are_times_of_day(texts: Sequence[str]) -> bool:

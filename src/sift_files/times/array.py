@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from sift_files.plan import TimeFormat
+from sift_files.errors import PlanError
+from sift_files.hints import names_of, require_column
+from sift_files.plan import TimeFormat, TimePlan
 from sift_files.times.detect import (
     TimeFormatGuess,
     format_of_numbers,
@@ -16,7 +18,12 @@ from sift_files.times.detect import (
     name_score,
 )
 
-__all__ = ["ArrayTimes", "time_of_array"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sift_files.hints import Hints
+
+__all__ = ["ArrayTimes", "best_time", "time_of_array"]
 
 _OF_THE_TYPE = 4
 _OF_THE_TEXTS = 2
@@ -35,8 +42,17 @@ class ArrayTimes:
     guess: TimeFormatGuess
 
 
-def time_of_array(name: str, array: Any, unit: str = "") -> ArrayTimes | None:  # noqa: ANN401 (of Arrow)
-    """What an array's first values mean as times; None if they are none."""
+def time_of_array(
+    name: str,
+    array: Any,  # noqa: ANN401 (of Arrow)
+    unit: str = "",
+    *,
+    is_named: bool = False,
+) -> ArrayTimes | None:
+    """What an array's first values mean as times; None if they are none.
+
+    `is_named` says that somebody knows that they are times.
+    """
     kind, score = array.type, name_score(name)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         zoned = pa.types.is_timestamp(kind) and kind.tz is not None
@@ -55,10 +71,51 @@ def time_of_array(name: str, array: Any, unit: str = "") -> ArrayTimes | None:  
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         texts = format_of_texts(present.to_pylist())
         return None if texts is None else ArrayTimes(score + _OF_THE_TEXTS, texts)
-    if not score or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+    if not (score or is_named) or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         return None
     numbers = present.to_pylist()
-    if score == 1 and any(one > other for one, other in pairwise(numbers)):
+    if score == 1 and not is_named and any(one > other for one, other in pairwise(numbers)):
         return None
     first, last = (numbers[0], numbers[-1]) if numbers else (0.0, 0.0)
     return ArrayTimes(score, format_of_numbers(first, last, name, unit))
+
+
+def best_time(
+    arrays: Mapping[str, Any], hints: Hints, units: Mapping[str, str] | None = None
+) -> tuple[TimePlan | None, str]:
+    """The array that has the times of others, and a note; None if there is none.
+
+    Args:
+        arrays: First values, by path.
+        hints: What is known of the times.
+        units: Of arrays, by path.
+
+    Raises:
+        PlanError: There is none of the name in the hints, or it has no times.
+    """
+    units = units or {}
+    times: dict[str, ArrayTimes] = {}
+    if len(hints.time) > 1:
+        raise PlanError("times that are in more than one column are read of CSV files only")
+    if hints.time:
+        paths = list(arrays)
+        path = paths[require_column(hints.time[0], [names_of(each, each) for each in paths])]
+        if hints.time_format is not None:
+            return TimePlan((path,), hints.time_format, pattern=hints.pattern), ""
+        found = time_of_array(path, arrays[path], units.get(path, ""), is_named=True)
+        if found is None:
+            raise PlanError(
+                f"column {path!r} has no times of a format that is known (--time-format)"
+            )
+        times[path] = found
+    else:
+        for path, array in arrays.items():
+            if (found := time_of_array(path, array, units.get(path, ""))) is not None:
+                times[path] = found
+    best = max(times, key=lambda each: times[each].score, default=None)
+    if best is None:
+        return None, "no column of times was found: name one (--time)"
+    if hints.time_format is not None:
+        return TimePlan((best,), hints.time_format, pattern=hints.pattern), ""
+    guess = times[best].guess
+    return TimePlan((best,), guess.format, pattern=guess.pattern), guess.note

@@ -12,29 +12,14 @@ from sift_files.plan import TimeFormat
 from sift_files.times.dates import ns_of_dates
 from sift_files.times.decimals import ns_of_decimals
 from sift_files.times.numbers import ns_of_numbers, plus
+from sift_files.times.start import start_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sift_files.plan import TimePlan
 
-__all__ = ["ns_of_array", "ns_of_texts", "start_of"]
-
-
-def start_of(time: TimePlan) -> int:
-    """What times count from.
-
-    Raises:
-        PlanError: They are relative, and nothing says from what.
-    """
-    if not time.format.is_relative:
-        return 0
-    if time.start_ns is None:
-        raise PlanError(
-            f"the times are {time.format.value.replace('_', ' ')}: say from when they count"
-            " (--start-time)"
-        )
-    return time.start_ns
+__all__ = ["ns_of_array", "ns_of_texts"]
 
 
 def ns_of_texts(texts: Any, time: TimePlan) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:  # noqa: ANN401 (of Arrow)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sift_files.names import name_and_unit
 from sift_files.plan import TimeFormat
-from sift_files.times.dates import compiled, has_zone, ns_of_iso, ns_of_text
+from sift_files.times.date_text import compiled, has_zone, ns_of_iso, ns_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -51,7 +51,12 @@ Uri = Annotated[
 
 @contextmanager
 def connected(
-    command: str, data_dir: Path, uri: str, *, must_be_served: bool = False
+    command: str,
+    data_dir: Path,
+    uri: str,
+    *,
+    must_be_served: bool = False,
+    may_be_made: bool = False,
 ) -> Iterator[SiftChannel]:
     """A channel to a server; what goes wrong ends the command, in words.
 
@@ -60,9 +65,10 @@ def connected(
         data_dir: The folder, if there is no URI.
         uri: The server, or empty.
         must_be_served: Whether to refuse a folder that nobody serves, not serve it meanwhile.
+        may_be_made: Whether to make the folder if there is none.
     """
     try:
-        with _channel(command, data_dir, uri, must_be_served) as channel:
+        with _channel(command, data_dir, uri, must_be_served, may_be_made) as channel:
             yield channel
     except grpc.RpcError as error:
         end(command, *_words(error, uri or str(data_dir)))
@@ -80,7 +86,9 @@ def end(command: str, words: str, status: int) -> NoReturn:
     raise typer.Exit(status) from None
 
 
-def _channel(command: str, data_dir: Path, uri: str, must_be_served: bool) -> SiftChannel:
+def _channel(
+    command: str, data_dir: Path, uri: str, must_be_served: bool, may_be_made: bool
+) -> SiftChannel:
     if uri:
         if uri.startswith("embedded:"):
             return use_sift_channel({"uri": uri})
@@ -88,6 +96,8 @@ def _channel(command: str, data_dir: Path, uri: str, must_be_served: bool) -> Si
         if not key:
             end(command, f"set {ENVIRONMENT_VARIABLE} to a key of {uri}", WRONG_USE)
         return use_sift_channel({"uri": uri, "apikey": key})
+    if may_be_made and not data_dir.exists():
+        return use_sift_channel({"uri": f"embedded:{data_dir}"})
     if not (data_dir / "format").is_file():
         end(
             command,

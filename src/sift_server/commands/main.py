@@ -23,6 +23,7 @@ from sift_server.commands.backup import backup, restore
 from sift_server.commands.channels import channels
 from sift_server.commands.connection import INTERRUPTED
 from sift_server.commands.doctor import doctor
+from sift_server.commands.import_ import import_
 from sift_server.commands.runs import runs
 from sift_server.commands.sql import sql
 from sift_server.commands.stopping import StopSignals
@@ -66,6 +67,11 @@ app.command(
     epilog="Example:  sift sql 'SELECT channel, max(value) FROM points GROUP BY channel' --json"
 )(sql)
 app.command(epilog="Example:  sift restore /backups/monday ./telemetry-again")(restore)
+app.command(
+    "import",
+    epilog="Example:  sift import flight.csv --asset rocket --run 'flight 12'"
+    " --start-time 2022-06-24T15:17:16Z --dry-run",
+)(import_)
 
 
 def main() -> None:

@@ -6,23 +6,33 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
 @contextmanager
-def progress_bar(what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
-    """Show how many bytes are done; gives what is told of more of them.
+def progress_bar(
+    what: str, total: int | None, unit: str = "bytes"
+) -> Iterator[Callable[[int], None]]:
+    """Show how many bytes, or others, are done; gives what is told of more of them.
 
-    Nothing is shown if standard error is no terminal.
+    Without a total there is no end in sight. Nothing is shown if standard error is no terminal.
     """
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True))
+    done = DownloadColumn(binary_units=True) if unit == "bytes" else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), done)
     with Progress(
         *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal,
         transient=True,
     ) as progress:  # fmt: skip
-        task = progress.add_task(what, total=total_bytes)
+        task = progress.add_task(what, total=total)
         yield lambda size: progress.advance(task, size)
