@@ -46,6 +46,11 @@ _SUFFIXES = {
 _MODULES = {
     FileFormat.CSV: ("sift_files.csv", "csv", ("pyarrow",)),
     FileFormat.PARQUET: ("sift_files.parquet", "parquet", ("pyarrow",)),
+    FileFormat.HDF5: ("sift_files.hdf5", "hdf5", ("pyarrow", "h5py")),
+    FileFormat.TDMS: ("sift_files.tdms", "tdms", ("pyarrow", "nptdms")),
+    FileFormat.ULOG: ("sift_files.ulog", "ulog", ("pyarrow", "pyulog")),
+    FileFormat.MCAP: ("sift_files.mcap", "mcap", ("pyarrow", "mcap")),
+    FileFormat.ROSBAG: ("sift_files.rosbag", "rosbag", ("pyarrow", "rosbags")),
 }
 _MAGIC_BYTES = 16
 

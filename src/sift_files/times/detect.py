@@ -13,7 +13,7 @@ from sift_files.times.date_text import compiled, has_zone, ns_of_iso, ns_of_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["TimeFormatGuess", "format_of_numbers", "format_of_texts", "name_score"]
+__all__ = ["TimeFormatGuess", "format_of_numbers", "format_of_texts", "name_score", "unit_word"]
 
 _NAMES = re.compile(
     r"^(?:time|times|timestamp|timestamps|date|datetime|date[ _]?time|utc|epoch|unix|ts|t"
@@ -72,6 +72,11 @@ class TimeFormatGuess:
     format: TimeFormat
     pattern: str = ""
     note: str = ""
+
+
+def unit_word(unit: str) -> str | None:
+    """The unit as formats call it, such as `seconds` of `s`; None if it is none of time."""
+    return _UNIT_WORDS.get(unit)
 
 
 def name_score(header: str) -> int:
