@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -89,7 +90,8 @@ class Readings:
     - *long*: a row for each point: `time`, `channel`, `run`, and `value`; if the channels have
       several types, a column for each: `value_double`, `value_string`, ...
 
-    Enums are names (`named_values`). Columns carry their channel's unit and data type as metadata.
+    Enums are names (`named_values`). Columns of the wide layout carry metadata of their channel:
+    `unit`, `data_type`, `channel_id`, and of an enum `enum_types`, a JSON object of keys by name.
 
     Example:
         ```python
@@ -275,6 +277,9 @@ class Readings:
 
 def _field(name: str, channel: ChannelReadings) -> Any:  # noqa: ANN401
     about = {"data_type": channel.data_type, "unit": channel.unit, "channel_id": channel.channel_id}
+    if channel.states:
+        states = {state: key for key, state in channel.states.items()}
+        about["enum_types"] = json.dumps(states, ensure_ascii=False)
     kind = channel.named_values().type
     return pa.field(name, kind, metadata={key: text for key, text in about.items() if text})
 

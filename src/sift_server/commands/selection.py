@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sift_py._internal.lists import any_of
-from sift_server.catalog.moments import timestamp_ns
+from sift_server.catalog.moments import duration_ns, timestamp_ns
 from sift_server.commands.connection import FAILED, WRONG_USE, end
 from sift_server.errors import InvalidArgumentError
 from sift_server.readback.names import find_assets, find_runs, list_rules
@@ -90,3 +90,20 @@ def time_ns(command: str, option: str, text: str | None) -> int | None:
             f"{option} takes a time such as 2026-01-31T12:00:00.5Z, not {text!r}",
             WRONG_USE,
         )
+
+
+def sample_ms(command: str, text: str | None) -> int | None:
+    """The time of `--sample` in milliseconds; ends the command if it is none."""
+    if text is None:
+        return None
+    try:
+        milliseconds, rest = divmod(duration_ns(text), 1_000_000)
+    except InvalidArgumentError:
+        milliseconds, rest = 0, 0
+    if milliseconds <= 0 or rest:
+        end(
+            command,
+            f"--sample takes whole milliseconds such as 100ms or 1m, not {text!r}",
+            WRONG_USE,
+        )
+    return milliseconds
