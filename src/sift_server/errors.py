@@ -10,6 +10,7 @@ ServerError
 │   └── DiskFullError         the disk has no room; the server goes on by itself when it has
 ├── UnauthenticatedError      no key, or one that is wrong or ended
 ├── PermissionDeniedError     the key is right, and not for this
+├── UnavailableError          the server can't go on with it; another time it can
 └── UnimplementedError        this server does not do that
 ```
 
@@ -31,6 +32,7 @@ __all__ = [
     "ResourceExhaustedError",
     "ServerError",
     "UnauthenticatedError",
+    "UnavailableError",
     "UnimplementedError",
     "is_disk_full",
 ]
@@ -77,6 +79,10 @@ class UnauthenticatedError(ServerError):
 
 class PermissionDeniedError(ServerError):
     """The call carries an API key that is not good for it."""
+
+
+class UnavailableError(ServerError):
+    """The server can't go on with it; another time it can."""
 
 
 class UnimplementedError(ServerError):

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from sift_server import lake
 from sift_server.api.app import build_app
-from sift_server.api.arrow import ANSWER_THREADS, DataQuestions, Questions, SqlQuestions
+from sift_server.api.arrow import (
+    ANSWER_THREADS,
+    DataQuestions,
+    FollowQuestion,
+    Questions,
+    SqlQuestions,
+)
 from sift_server.api.http_server import HttpLimits, HttpServer
 from sift_server.api.ingest_stream import IngestStream
 from sift_server.api.json_ingest import JsonIngest
@@ -19,6 +25,7 @@ from sift_server.api.services import services
 from sift_server.api_key import load_or_create_api_key
 from sift_server.catalog import Catalog, ErrorQueueLimits
 from sift_server.data_dir import DataDirectory
+from sift_server.follow import Feed
 from sift_server.ingest import (
     AcknowledgedKeys,
     FlowDirectory,
@@ -164,8 +171,17 @@ class Server:
         catalog.rules.log_position = lambda: log.durable_position
         book = CatalogBook(catalog, store)
         rules = LiveRules(book)
+        feed = Feed(catalog, store)
         ingestor = Ingestor(
-            log, flows, store, rejects, time.time_ns, self._settings.ingest_limits, keys, rules
+            log,
+            flows,
+            store,
+            rejects,
+            time.time_ns,
+            self._settings.ingest_limits,
+            keys,
+            rules,
+            feed,
         )
         flusher = Flusher(log, store, rejects, keys, rules)
         _warm_up()
@@ -178,9 +194,7 @@ class Server:
         upkeep.start()
         keep.callback(upkeep.stop)
 
-        reports = RunReports(catalog, RuleEvaluation(catalog, book))
-        reports.start()
-        keep.callback(reports.stop)
+        reports = self._reports(catalog, book)
 
         callers = self._callers(catalog)
         call_threads = self._threads(CALL_THREADS, "sift-call")
@@ -195,7 +209,7 @@ class Server:
             streams,
             JsonIngest(SchemalessIngest(catalog, ingestor), json_threads),
             lambda: self._ready,
-            self._questions(catalog, store),
+            self._questions(catalog, store, feed),
         )
         self._http = HttpServer(
             app,
@@ -207,8 +221,9 @@ class Server:
         )
         self._http.start()
         keep.callback(self._stop_http)
-        # First of all, so that calls which wait for reports are answered.
+        # First of all, so that calls which wait for reports, or for points, are answered.
         keep.callback(reports.ask_to_stop)
+        keep.callback(feed.ask_to_stop)
         self._ready = True
         folder.tell_uri(self._uri())
 
@@ -217,14 +232,6 @@ class Server:
         threads = ThreadPoolExecutor(count, thread_name_prefix=name)
         self._open.callback(threads.shutdown)
         return threads
-
-    def _questions(self, catalog: Catalog, store: PointStore) -> Questions:
-        """What the Arrow door answers, until the server stops."""
-        threads = self._threads(ANSWER_THREADS, "sift-arrow")
-        sql = SqlEngine(catalog, store)
-        # Before the threads, so that those which wait for statements are told.
-        self._open.callback(sql.close)
-        return Questions(threads, {"data": DataQuestions(catalog, store), "sql": SqlQuestions(sql)})
 
     def _callers(self, catalog: Catalog) -> Keys:
         """Who may call; kept up to date until the server stops."""
@@ -235,6 +242,27 @@ class Server:
         watch.start()
         self._open.callback(watch.stop)
         return callers
+
+    def _reports(self, catalog: Catalog, book: CatalogBook) -> RunReports:
+        """What makes reports; until the server stops."""
+        reports = RunReports(catalog, RuleEvaluation(catalog, book))
+        reports.start()
+        self._open.callback(reports.stop)
+        return reports
+
+    def _questions(self, catalog: Catalog, store: PointStore, feed: Feed) -> Questions:
+        """What the Arrow door answers, until the server stops."""
+        feed.start()
+        self._open.callback(feed.stop)
+        threads = self._threads(ANSWER_THREADS, "sift-arrow")
+        sql = SqlEngine(catalog, store)
+        # Before the threads, so that those which wait for statements are told.
+        self._open.callback(sql.close)
+        return Questions(
+            threads,
+            {"data": DataQuestions(catalog, store), "sql": SqlQuestions(sql)},
+            {"follow": FollowQuestion(catalog, feed)},
+        )
 
     def stop(self, stop_ms_max: int = STOP_MS_MAX) -> None:
         """Stop taking calls, finish what was taken, flush it into the table, and close.

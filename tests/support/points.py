@@ -29,6 +29,7 @@ class Flow:
     asset_name: str
     channel_ids: tuple[str, ...]
     layout: FlowLayout
+    asset_id: str = "asset"
 
 
 def make_block(

@@ -16,6 +16,7 @@ from __future__ import annotations
 from sift_py.errors import MissingExtraError
 
 try:
+    from sift_py.data.following import Following, follow
     from sift_py.data.iteration import iter_channels
     from sift_py.data.query import CalculatedChannelQuery, ChannelQuery, DataQuery
     from sift_py.data.reading import read_channels
@@ -35,7 +36,9 @@ __all__ = [
     "ChannelReadings",
     "DataQuery",
     "DataService",
+    "Following",
     "Readings",
+    "follow",
     "iter_channels",
     "read_channels",
     "sql",

@@ -62,6 +62,35 @@ class Finder:
         self._channels: dict[str, Channel] = {}
         self._has_all = False
 
+    @property
+    def asset_id(self) -> str:
+        """Id of the asset."""
+        return str(self._asset.asset_id)
+
+    def run_id(self, run_name: str | None) -> str | None:
+        """Id of a run; what is None or empty stays so.
+
+        Raises:
+            DataError: There is no run of the name, or several are.
+        """
+        if not run_name:
+            return run_name
+        if run_name not in self._runs:
+            self._runs[run_name] = self._find_run(run_name)
+        return self._runs[run_name]
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Check that channels are there, but for those that patterns stand for.
+
+        Raises:
+            DataError: There is none of a name.
+        """
+        plain = [name for name in names if not _PATTERN_SIGNS & set(name)]
+        self._fetch(plain)
+        for name in plain:
+            if name not in self._channels:
+                raise self._unknown(name)
+
     def find(
         self,
         channels: Iterable[str | ChannelQuery | CalculatedChannelQuery],
@@ -103,7 +132,7 @@ class Finder:
         return [self._one(wanted, run_name)]
 
     def _one(self, name: str, run_name: str | None) -> Asked:
-        run_id = self._run_id(run_name)
+        run_id = self.run_id(run_name)
         channel = self._channels.get(name)
         if channel is not None:
             query = ChannelMessage(channel_id=channel.channel_id, run_id=run_id)
@@ -128,7 +157,7 @@ class Finder:
         message = CalculatedMessage(
             channel_key=asked.channel_key,
             expression=request,
-            run_id=self._run_id(asked.run_name),
+            run_id=self.run_id(asked.run_name),
         )
         return Asked(asked.channel_key, Query(calculated_channel=message))
 
@@ -150,13 +179,6 @@ class Finder:
         if errors:
             raise DataError(f"the calculated channel {name!r} can't be read: {errors[0]}")
         raise self._unknown(name)
-
-    def _run_id(self, run_name: str | None) -> str | None:
-        if not run_name:
-            return run_name
-        if run_name not in self._runs:
-            self._runs[run_name] = self._find_run(run_name)
-        return self._runs[run_name]
 
     def _find_run(self, run_name: str) -> str:
         stub: Any = RunServiceStub(self._channel)

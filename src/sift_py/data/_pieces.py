@@ -149,10 +149,11 @@ def _from_arrow(
     with channel.answers().ask(DATA_PATH, question) as answer:
         for schema, batch in arrow_batches(answer):
             document = json.loads(schema.metadata[_ABOUT_KEY])
-            yield _about(document), batch
+            yield about_of(document), batch
 
 
-def _about(document: dict[str, Any]) -> About:
+def about_of(document: dict[str, Any]) -> About:
+    """What the metadata `sift` of a schema says."""
     return About(
         document["query"],
         document["channel_id"],
@@ -173,14 +174,24 @@ def arrow_batches(answer: Answer) -> Iterator[tuple[Any, Any]]:
     Raises:
         DataReadError: The server says in the answer that it can't go on.
     """
+    for schema, batches in arrow_streams(answer):
+        for batch in batches:
+            yield schema, batch
+
+
+def arrow_streams(answer: Answer) -> Iterator[tuple[Any, Iterable[Any]]]:
+    """The streams of an answer: schema and record batches. Each is read before the next one.
+
+    Raises:
+        DataReadError: The server says in the answer that it can't go on.
+    """
     file = pa.PythonFile(answer, mode="r")
     while not answer.is_at_end:
         with pa.ipc.open_stream(file) as reader:
             schema = reader.schema
             if schema.metadata and _ERROR_KEY in schema.metadata:
                 raise status_error(json.loads(schema.metadata[_ERROR_KEY]))
-            for batch in reader:
-                yield schema, batch
+            yield schema, reader
 
 
 def _from_pages(

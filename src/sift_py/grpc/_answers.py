@@ -14,7 +14,7 @@ from sift_py.errors import DataReadError
 from sift_py.grpc._http import CODE_OF_HTTP_STATUS, CODES, open_transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Buffer
 
@@ -50,10 +50,10 @@ class HttpAnswers:
         """
         self._process.check()
         body = json.dumps(question).encode()
-        stream = SyncClient(self._transport).stream(
-            "POST", f"{self._origin}{path}", self._headers, body
-        )
         try:
+            stream = SyncClient(self._transport).stream(
+                "POST", f"{self._origin}{path}", self._headers, body
+            )
             response = stream.__enter__()
         except Exception as error:  # the library documents many
             raise DataReadError(
@@ -62,7 +62,7 @@ class HttpAnswers:
         try:
             if response.status != _OK:
                 raise _refusal(response.status, b"".join(response.content))
-            yield Answer(self._origin, iter(response.content))
+            yield Answer(self._origin, iter(response.content), response.close)
         finally:
             stream.__exit__(None, None, None)
 
@@ -75,9 +75,13 @@ class HttpAnswers:
 class Answer:
     """The bytes of an answer, as a file that is read from its beginning. For one thread."""
 
-    def __init__(self, origin: str, chunks: Iterator[Buffer]) -> None:
+    def __init__(
+        self, origin: str, chunks: Iterator[Buffer], break_off: Callable[[], None]
+    ) -> None:
         self._origin = origin
         self._chunks = chunks
+        self.break_off = break_off
+        """Ends it, from any thread: who reads it is told that it broke off."""
         self._chunk = memoryview(b"")
         self.closed = False
         self.n_bytes = 0

@@ -64,6 +64,7 @@ _CODES: dict[type[errors.ServerError], GrpcCode] = {
     errors.FailedPreconditionError: GrpcCode.FAILED_PRECONDITION,
     errors.ResourceExhaustedError: GrpcCode.RESOURCE_EXHAUSTED,
     errors.UnauthenticatedError: GrpcCode.UNAUTHENTICATED,
+    errors.UnavailableError: GrpcCode.UNAVAILABLE,
     errors.UnimplementedError: GrpcCode.UNIMPLEMENTED,
 }
 

@@ -184,6 +184,27 @@ class Channels:
                     _write_notes(connection, self._context, channel_id, notes)
             self._context.rule_changes.count(connection)
 
+    def with_ids(self, channel_ids: Iterable[str]) -> dict[str, Channel]:
+        """Return channels by id, as far as there are such."""
+        found = {}
+        with self._context.database.read() as connection:
+            for some in chunks(sorted(set(channel_ids))):
+                for row in connection.execute(
+                    select(tables.channels).where(_columns.channel_id.in_(some))
+                ):
+                    found[row.channel_id] = _channel(row)
+        return found
+
+    def of_asset(self, asset_id: str) -> Sequence[Channel]:
+        """Return all channels of an asset, in the order of their creation."""
+        with self._context.database.read() as connection:
+            rows = connection.execute(
+                select(tables.channels)
+                .where(_columns.asset_id == asset_id)
+                .order_by(_columns.sequence)
+            )
+            return [_channel(row) for row in rows]
+
     def named(self, asset_id: str, names: Iterable[str]) -> dict[str, Channel]:
         """Return the channels of an asset by fully qualified name, as far as there are such.
 

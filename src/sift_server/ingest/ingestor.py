@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
+    from sift_server.follow import Feed
     from sift_server.ingest.flows import FlowDirectory
     from sift_server.ingest.rejects import PendingRejects
     from sift_server.lake import PointBlock, PointStore
@@ -83,6 +84,7 @@ class Ingestor:
         limits: IngestLimits | None = None,
         keys: AcknowledgedKeys | None = None,
         rules: LiveRules | None = None,
+        feed: Feed | None = None,
     ) -> None:
         """Take the rooms behind, and `received_ns`, the clock: nanoseconds since 1970 in UTC."""
         self._log = log
@@ -93,6 +95,7 @@ class Ingestor:
         self.limits = limits or IngestLimits()
         self.keys = keys or AcknowledgedKeys()
         self._rules = rules
+        self._feed = feed
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -210,6 +213,8 @@ class Ingestor:
         self._store.publish(position, blocks)
         if self._rules is not None:
             self._rules.publish(position, blocks)
+        if self._feed is not None:
+            self._feed.publish(position, blocks)
 
     def _wait_for_room(self) -> None:
         wait_s = self.limits.room_wait_ms / 1_000

@@ -14,6 +14,10 @@ class PointFlow(Protocol):
     """What the lake has to know of a flow; blocks that have rows of it share one object."""
 
     @property
+    def asset_id(self) -> str:
+        """Id of the asset."""
+
+    @property
     def asset_name(self) -> str:
         """Name of the asset."""
 

@@ -38,15 +38,20 @@ class HotColumns:
 
     def snapshot(self) -> HotSnapshot:
         """What there is now."""
-        return HotSnapshot(self._index, len(self._blocks))
+        return HotSnapshot(self._blocks, self._index, len(self._blocks))
 
 
 @dataclass(frozen=True, slots=True)
 class HotSnapshot:
     """The first so many blocks of hot columns, to be read without the lock of the store."""
 
+    _blocks: Sequence[PointBlock]
     _index: HotIndex
     _n_blocks: int
+
+    def blocks(self) -> Sequence[PointBlock]:
+        """Everything there is."""
+        return self._blocks[: self._n_blocks]
 
     def of_channel(self, channel_id: str) -> list[tuple[FlowRows, int]]:
         """Rows that have a channel, and its index in them."""

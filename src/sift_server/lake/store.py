@@ -15,16 +15,15 @@ from sift_server.lake.delta import RETENTION_S_DEFAULT, DeltaLake, MergeAbandone
 from sift_server.lake.file_reader import FileReader
 from sift_server.lake.hot import HotColumns
 from sift_server.lake.merging import UnsortedFileError
-from sift_server.lake.points import kind_of
 from sift_server.lake.snapshot import StoreSnapshot
-from sift_server.lake.view import ChannelView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sift_server.lake.block import PointBlock
-    from sift_wire.columns import DataType, FlowRows
+    from sift_server.lake.view import ChannelView
+    from sift_wire.columns import DataType
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,8 @@ class PointStore:
         """Why the last flush failed, if it was for that."""
         self._files = lake.files
         self._reader = FileReader()
-        self._views: weakref.WeakSet[ChannelView | StoreSnapshot] = weakref.WeakSet()
+        self._in_use: weakref.WeakSet[StoreSnapshot | ChannelView] = weakref.WeakSet()
+        self._position = lake.committed_position
         self._unsorted: set[Path] = set()
 
     @classmethod
@@ -117,6 +117,7 @@ class PointStore:
             if self._hot_since_s is None:
                 self._hot_since_s = time.monotonic()
             self._hot.publish(position, blocks)
+            self._position = position
 
     def wait_for_room(self, timeout_s: float) -> bool:
         """Wait until the hot columns are below their limit; False when time ran out.
@@ -221,7 +222,7 @@ class PointStore:
     def tidy(self) -> None:
         """Sum up the table's log and remove files that nobody needs; called by one thread.
 
-        Files that a view still has stay.
+        Files that a view, or a snapshot, still has stay.
 
         Raises:
             OSError: A file can't be written or removed.
@@ -229,37 +230,28 @@ class PointStore:
         """
         self._lake.checkpoint()
         with self._changed:
-            files = [self._files, *(view.files for view in self._views)]
+            files = [self._files, *(each.files for each in self._in_use)]
         in_use = {file.path for each in files for file in each}
         self._reader.forget(self._lake.vacuum(in_use))
 
     def view(self, channel_id: str, data_type: DataType) -> ChannelView:
         """What there is of a channel now; what is published later is not in it."""
-        hot: list[tuple[FlowRows, int]] = []
+        snapshot = self.snapshot()
+        view = snapshot.view(channel_id, data_type)
         with self._changed:
-            snapshots = [
-                columns.snapshot()
-                for columns in (self._flushing_hot, self._hot)
-                if columns is not None
-            ]
-            view = ChannelView(channel_id, kind_of(data_type), hot, self._files, self._reader)
-            self._views.add(view)
-        # Not with the lock: what looks for rows would let all wait that publish some.
-        for snapshot in snapshots:
-            hot += snapshot.of_channel(channel_id)
+            self._in_use.add(view)
         return view
 
     def snapshot(self) -> StoreSnapshot:
         """All that there is now, of all channels; what is published later is not in it."""
         with self._changed:
-            blocks = [
-                block
+            hot = [
+                columns.snapshot()
                 for columns in (self._flushing_hot, self._hot)
                 if columns is not None
-                for block in columns.blocks()
             ]
-            snapshot = StoreSnapshot(self._files, blocks)
-            self._views.add(snapshot)
+            snapshot = StoreSnapshot(self._position, self._files, hot, self._reader)
+            self._in_use.add(snapshot)
         return snapshot
 
     def stats(self) -> StoreStats:

@@ -2,7 +2,7 @@
 
 from sift_server.query.reader import Page, PointReader, RunPoints
 from sift_server.query.sampling import RunSource, channel_sources, is_sampled, read_sampled
-from sift_server.query.values import AssetInfo, ChannelInfo, RunInfo, data_message
+from sift_server.query.values import AssetInfo, ChannelInfo, RunInfo, channel_info, data_message
 
 __all__ = [
     "AssetInfo",
@@ -12,6 +12,7 @@ __all__ = [
     "RunInfo",
     "RunPoints",
     "RunSource",
+    "channel_info",
     "channel_sources",
     "data_message",
     "is_sampled",

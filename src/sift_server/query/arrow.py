@@ -65,26 +65,33 @@ def point_schema(
         "run": run.name if run is not None else "",
         "sampled_ms": sampled_ms,
     }
-    if channel.data_type is DataType.BIT_FIELD:
-        columns = [(name, pa.uint32()) for name, _, _ in channel.bit_field_elements]
-    else:
-        columns = [("value", _VALUE_TYPES[channel.data_type])]
-    fields = [pa.field(name, kind, nullable=False) for name, kind in [("time", TIME), *columns]]
+    columns = [("time", TIME), *value_fields(channel)]
+    fields = [pa.field(name, kind, nullable=False) for name, kind in columns]
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return pa.schema(fields, metadata={b"sift": text.encode()})
 
 
 def point_batch(schema: Any, channel: ChannelInfo, points: RunPoints) -> Any:  # noqa: ANN401
     """Points as a record batch of a schema that `point_schema` made; numbers are not copied."""
-    times = _fixed(pa.timestamp("ns", tz="UTC"), points.timestamps_ns)
+    times = _fixed(TIME, points.timestamps_ns)
+    return pa.record_batch([times, *value_arrays(channel, points.values)], schema=schema)
+
+
+def value_fields(channel: ChannelInfo) -> list[tuple[str, Any]]:
+    """Names and types of the columns of a channel: `value`, or the elements of a bit field."""
     if channel.data_type is DataType.BIT_FIELD:
-        columns = [
-            pa.array(element_values(points.values, index, count).astype(np.uint32))
+        return [(name, pa.uint32()) for name, _, _ in channel.bit_field_elements]
+    return [("value", _VALUE_TYPES[channel.data_type])]
+
+
+def value_arrays(channel: ChannelInfo, values: Any) -> list[Any]:  # noqa: ANN401
+    """Values, as `lake.Points` has them, as the columns of a channel; numbers are not copied."""
+    if channel.data_type is DataType.BIT_FIELD:
+        return [
+            pa.array(element_values(values, index, count).astype(np.uint32))
             for _, index, count in channel.bit_field_elements
         ]
-    else:
-        columns = [_values(channel.data_type, points.values)]
-    return pa.record_batch([times, *columns], schema=schema)
+    return [_values(channel.data_type, values)]
 
 
 def _values(data_type: DataType, values: Any) -> Any:  # noqa: ANN401

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from sift.common.type.v1.channel_data_type_pb2 import ChannelDataType
+    from sift_server.catalog import Channel
     from sift_server.query.reader import RunPoints
 
 _NAMES = {
@@ -75,6 +76,22 @@ class ChannelInfo:
     enum_types: tuple[tuple[str, int], ...] = ()
     bit_field_elements: tuple[tuple[str, int, int], ...] = ()
     component: str = ""
+
+
+def channel_info(channel: Channel) -> ChannelInfo:
+    """What the catalog knows of a channel, in the words of the data messages."""
+    config = channel.config
+    return ChannelInfo(
+        channel_id=channel.channel_id,
+        name=config.fqn,
+        data_type=config.data_type,
+        unit=config.unit,
+        enum_types=tuple((one.name, one.key) for one in config.enum_types),
+        bit_field_elements=tuple(
+            (one.name, one.index, one.bit_count) for one in config.bit_field_elements
+        ),
+        component=config.component,
+    )
 
 
 def data_message(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -24,10 +25,11 @@ from sift_server.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
 
     from sift_server.api.asgi import Receive, Scope, Send
+    from sift_server.api.key_ring import Grant
     from sift_server.api.request_bytes import RequestBytes
 
 PREFIX = "/arrow/v1/"
@@ -41,6 +43,12 @@ ANSWER_THREADS = 4
 
 CHUNK_BYTES_MIN = 64 * 1024
 """What is smaller is sent together with what comes next, if that is there at once."""
+
+ANSWER_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", CONTENT_TYPE.encode())],
+}
 
 _ERROR_KEY = b"sift.error"
 
@@ -70,16 +78,37 @@ class Question(Protocol):
         """
 
 
+class OpenQuestion(Protocol):
+    """What answers a kind of question whose answer has no end of its own."""
+
+    async def __call__(
+        self,
+        asked: Any,  # noqa: ANN401 (any JSON)
+        grant: Grant,
+        receive: Receive,
+        send: Send,
+        threads: Executor,
+        /,
+    ) -> None:
+        """Answer the JSON of a request on the event loop, until the caller goes away.
+
+        Raises:
+            ServerError: This is the status of the answer; only before anything of it was sent.
+        """
+
+
 class Questions(NamedTuple):
     """What a door answers.
 
     Attributes:
         threads: Where it is answered.
         by_name: What answers, by the part of the path behind `PREFIX`.
+        open_by_name: The same, of answers without an end.
     """
 
     threads: Executor
     by_name: Mapping[str, Question]
+    open_by_name: Mapping[str, OpenQuestion] = MappingProxyType({})
 
 
 class ArrowDoor:
@@ -87,6 +116,7 @@ class ArrowDoor:
 
     def __init__(self, questions: Questions, request_bytes: RequestBytes) -> None:
         self._questions = questions.by_name
+        self._open_questions = questions.open_by_name
         self._threads = questions.threads
         self._request_bytes = request_bytes
         self._under_way = 0
@@ -94,39 +124,44 @@ class ArrowDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            question = self._question(scope)
-            if self._under_way >= ANSWERS_MAX:
+            name = self._name(scope)
+            if name in self._questions and self._under_way >= ANSWERS_MAX:
                 raise ResourceExhaustedError(
                     f"the server gives ANSWERS_MAX = {ANSWERS_MAX} answers of Arrow at a time,"
                     " which is the limit; try again when others are done"
                 )
             with self._request_bytes.counted(ResourceExhaustedError) as held:
                 asked = _parsed(await read_body(held.receiving(receive)))
+            if name in self._open_questions:
+                answer = self._open_questions[name]
+                await answer(asked, grant_of(scope), receive, send, self._threads)
+                return
         except ServerError as error:
             await _refuse(send, code_of(error), str(error))
             return
         self._under_way += 1
         try:
-            await self._answer(question, asked, receive, send)
+            await self._answer(self._questions[name], asked, receive, send)
         finally:
             self._under_way -= 1
 
-    def _question(self, scope: Scope) -> Question:
-        name = scope["path"].removeprefix(PREFIX)
-        question = self._questions.get(name)
-        if question is None or scope["method"] != "POST":
-            known = ", ".join(f"POST {PREFIX}{each}" for each in self._questions)
+    def _name(self, scope: Scope) -> str:
+        """Which question is asked, by somebody who may."""
+        name: str = scope["path"].removeprefix(PREFIX)
+        names = [*self._questions, *self._open_questions]
+        if name not in names or scope["method"] != "POST":
+            known = ", ".join(f"POST {PREFIX}{each}" for each in names)
             raise UnimplementedError(
                 f"{scope['method']} {scope['path']} is none of the questions: {known}"
             )
         require_scope(grant_of(scope), KeyScope.READ, f"{PREFIX}{name}")
-        return question
+        return name
 
     async def _answer(self, question: Question, asked: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401
         """Make the next chunk while one is on its way, until it is all there or nobody listens."""
         loop = asyncio.get_running_loop()
-        chunks = _chunks(question, asked)
-        gone = asyncio.create_task(_gone(receive))
+        chunks = answer_chunks(question(asked))
+        gone = asyncio.create_task(until_gone(receive))
         waiting: asyncio.Future[bytes | None] = loop.run_in_executor(
             self._threads, next, chunks, None
         )
@@ -136,8 +171,7 @@ class ArrowDoor:
             except ServerError as error:
                 await _refuse(send, code_of(error), str(error))
                 return
-            headers = [(b"content-type", CONTENT_TYPE.encode())]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send(ANSWER_START)
             while chunk is not None and not gone.done():
                 waiting = loop.run_in_executor(self._threads, next, chunks, None)
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -150,17 +184,18 @@ class ArrowDoor:
             await loop.run_in_executor(self._threads, chunks.close)
 
 
-async def _gone(receive: Receive) -> None:
+async def until_gone(receive: Receive) -> None:
+    """Wait until the caller is gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-def _chunks(question: Question, asked: Any) -> Generator[bytes]:  # noqa: ANN401
+def answer_chunks(streams: Iterable[ArrowStream]) -> Generator[bytes]:
     """The bytes of an answer; an error in the middle of it becomes its last stream."""
     is_begun = False
     sink = _Sink()
     try:
-        for schema, batches in question(asked):
+        for schema, batches in streams:
             with pa.ipc.new_stream(sink.file, schema) as writer:
                 for batch in batches:
                     writer.write_batch(batch)
@@ -176,7 +211,10 @@ def _chunks(question: Question, asked: Any) -> Generator[bytes]:  # noqa: ANN401
             raise
         if not isinstance(error, ServerError):
             _logger.exception("an answer of Arrow failed in the middle of it")
-        yield sink.take() + _failure(error)
+        code, message = GrpcCode.INTERNAL, "the answer failed inside the server; its log says why"
+        if isinstance(error, ServerError):
+            code, message = code_of(error), str(error)
+        yield sink.take() + failure_stream(code, message)
 
 
 class _Sink:
@@ -206,14 +244,15 @@ class _Sink:
         return b"".join(parts)
 
 
-def _failure(error: Exception) -> bytes:
+def failure_stream(code: GrpcCode, message: str) -> bytes:
     """A stream that says why there is no more."""
-    code, message = GrpcCode.INTERNAL, "the answer failed inside the server; its log says why"
-    if isinstance(error, ServerError):
-        code, message = code_of(error), str(error)
-    text = json.dumps({"code": int(code), "message": message})
+    return note_stream(_ERROR_KEY, json.dumps({"code": int(code), "message": message}))
+
+
+def note_stream(key: bytes, text: str) -> bytes:
+    """A stream without columns, whose schema has some metadata."""
     sink = _Sink()
-    with pa.ipc.new_stream(sink.file, pa.schema([], metadata={_ERROR_KEY: text.encode()})):
+    with pa.ipc.new_stream(sink.file, pa.schema([], metadata={key: text.encode()})):
         pass
     return sink.take()
 

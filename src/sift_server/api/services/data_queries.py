@@ -14,6 +14,7 @@ from sift_server.expressions import check_condition
 from sift_server.query import (
     ChannelInfo,
     PointReader,
+    channel_info,
     channel_sources,
     is_sampled,
     read_sampled,
@@ -126,7 +127,7 @@ class DataQueries:
             return _all(read) if sampled_ms else self._points.read_all(*asked_for)
 
         return DataQuery(
-            _info(channel),
+            channel_info(channel),
             channel.asset_id,
             _width(channel),
             partial(read, cursor),
@@ -256,18 +257,3 @@ def _width(channel: Channel) -> int:
     if channel.config.data_type is not DataType.BIT_FIELD:
         return 1
     return max(1, len(channel.config.bit_field_elements))
-
-
-def _info(channel: Channel) -> ChannelInfo:
-    config = channel.config
-    return ChannelInfo(
-        channel_id=channel.channel_id,
-        name=config.fqn,
-        data_type=config.data_type,
-        unit=config.unit,
-        enum_types=tuple((one.name, one.key) for one in config.enum_types),
-        bit_field_elements=tuple(
-            (one.name, one.index, one.bit_count) for one in config.bit_field_elements
-        ),
-        component=config.component,
-    )
