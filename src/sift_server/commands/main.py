@@ -23,8 +23,8 @@ from sift_server.commands.backup import backup, restore
 from sift_server.commands.channels import channels
 from sift_server.commands.connection import INTERRUPTED
 from sift_server.commands.doctor import doctor
-from sift_server.commands.import_ import import_
 from sift_server.commands.export import export
+from sift_server.commands.import_ import import_
 from sift_server.commands.runs import runs
 from sift_server.commands.sql import sql
 from sift_server.commands.stopping import StopSignals
