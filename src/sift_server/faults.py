@@ -56,6 +56,8 @@ POINTS = frozenset(
         "commit.named",
         "merge.written",
         "merge.replaced",
+        "remove.written",
+        "remove.committed",
         "vacuum",
         "vacuum.removed",
         "checkpoint",

@@ -8,13 +8,16 @@ other readers.
 from sift_server.lake.block import PointBlock, PointFlow
 from sift_server.lake.kernels import warm_up
 from sift_server.lake.points import Points, points_once
+from sift_server.lake.removal import Doomed
 from sift_server.lake.snapshot import StoreSnapshot
-from sift_server.lake.store import PointStore, StoreLimits, StoreStats
+from sift_server.lake.store import DoomedPoints, PointStore, StoreLimits, StoreStats
 from sift_server.lake.upkeep import Upkeep
 from sift_server.lake.view import ChannelView
 
 __all__ = [
     "ChannelView",
+    "Doomed",
+    "DoomedPoints",
     "PointBlock",
     "PointFlow",
     "PointStore",

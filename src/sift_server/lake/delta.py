@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from sift_server.lake.block import PointBlock
     from sift_server.lake.chunk import PointChunk
+    from sift_server.lake.removal import Doomed
 
 APP_ID = "sift-ingest-log"
 """Name under which a commit records the log position that it covers."""
@@ -62,8 +63,8 @@ class MergeAbandonedError(Exception):
 class DeltaLake:
     """The table in a local folder. One process serves it.
 
-    `commit` and `replace` are called by one thread at a time; `merge`, `checkpoint` and `vacuum` by
-    one other, at any time.
+    `commit`, `replace` and `remove` are called by one thread at a time; `merge`, `rest`,
+    `checkpoint` and `vacuum` by one other, at any time.
 
     Durability: data files are synced before the commit that names them is written, and the commit
     before `commit` returns. A crash in between leaves files that no commit names; `vacuum` removes
@@ -170,6 +171,39 @@ class DeltaLake:
         """
         self._commit(old, new, None)
 
+    def rest(self, file: DataFile, doomed: Doomed, go_on: Callable[[], bool]) -> list[DataFile]:
+        """Write what stays of a file to new files; `remove` puts them in its place.
+
+        Raises:
+            MergeAbandonedError: `go_on` said no.
+            UnsortedFileError: The file can't be read in order, for another program wrote it.
+            OSError: A file can't be read or written.
+        """
+        kept = doomed.rest_of(file.path, ROW_GROUP_POINTS, go_on)
+        schema = write_schema(kept.kinds, has_runs=kept.has_runs)
+        written = self._collected(write_files(file.path.parent, schema, kept.chunks, self._unnamed))
+        if not go_on():
+            self.abandon(written)
+            msg = "stopped on the way"
+            raise MergeAbandonedError(msg)
+        return written
+
+    def abandon(self, files: Sequence[DataFile]) -> None:
+        """Remove files that were written, and that no commit will name."""
+        _remove(files)
+        self._unnamed.remove(file.path for file in files)
+
+    def remove(self, old: Sequence[DataFile], new: Sequence[DataFile]) -> None:
+        """Take files out of the table for good, and put in what stays of them, in one commit.
+
+        The old ones stay on disk until `vacuum`.
+
+        Raises:
+            MergeAbandonedError: An old file is not in the table any more.
+            OSError: The commit can't be written.
+        """
+        self._commit(old, new, None, removes=True)
+
     def checkpoint(self) -> None:
         """Sum up the commits, if there were `CHECKPOINT_COMMITS` since the last time.
 
@@ -180,11 +214,12 @@ class DeltaLake:
         if self._version - self._checkpointed >= CHECKPOINT_COMMITS:
             self._checkpointed = write_checkpoint(self._path)
 
-    def vacuum(self, in_use: Collection[Path]) -> list[Path]:
+    def vacuum(self, in_use: Collection[Path], *, at_once: bool = False) -> list[Path]:
         """Remove files that the table does not name, and did not for as long as it retains them.
 
         Args:
             in_use: Files that stay whatever their age.
+            at_once: Whether to retain none of them.
 
         Returns:
             What was removed.
@@ -193,7 +228,11 @@ class DeltaLake:
             OSError: A file can't be removed.
             deltalake.exceptions.DeltaError: The table can't be read.
         """
-        unused = DeltaTable(str(self._path)).vacuum(dry_run=True, full=True)
+        table = DeltaTable(str(self._path))
+        if at_once:
+            unused = table.vacuum(0, dry_run=True, enforce_retention_duration=False, full=True)
+        else:
+            unused = table.vacuum(dry_run=True, full=True)
         # A flush may go on meanwhile. Its files are in the first of these before they are there,
         # and in the second before they leave the first.
         kept = self._unnamed.paths()
@@ -210,10 +249,16 @@ class DeltaLake:
         return removed
 
     def _commit(
-        self, old: Sequence[DataFile], new: Sequence[DataFile], position: int | None
+        self,
+        old: Sequence[DataFile],
+        new: Sequence[DataFile],
+        position: int | None,
+        *,
+        removes: bool = False,
     ) -> None:
+        actions = _actions(self._path, old, new, position, removes=removes)
         try:
-            self._write_commit(old, new, position)
+            self._write_commit(old, new, position, actions)
         except BaseException:
             # Whether the commit is there is not known, except from the table.
             self._load(DeltaTable(str(self._path)))
@@ -224,9 +269,12 @@ class DeltaLake:
         self._unnamed.remove(file.path for file in new)
 
     def _write_commit(
-        self, old: Sequence[DataFile], new: Sequence[DataFile], position: int | None
+        self,
+        old: Sequence[DataFile],
+        new: Sequence[DataFile],
+        position: int | None,
+        actions: Sequence[dict[str, Any]],
     ) -> None:
-        actions = _actions(self._path, old, new, position)
         replaced = {file.path for file in old}
         for tries_left in reversed(range(COMMIT_TRIES_MAX)):
             if not replaced <= {file.path for file in self.files}:
@@ -290,21 +338,29 @@ def _remove(files: Sequence[DataFile]) -> None:
 
 
 def _actions(
-    folder: Path, old: Sequence[DataFile], new: Sequence[DataFile], position: int | None
+    folder: Path,
+    old: Sequence[DataFile],
+    new: Sequence[DataFile],
+    position: int | None,
+    *,
+    removes: bool,
 ) -> list[dict[str, Any]]:
     """What a commit says. Its first part says how it came, its last one what it covers."""
     now_ms = time.time_ns() // 1_000_000
     adds = not old
+    changes = adds or removes
     info = {
         "timestamp": now_ms,
-        "operation": "WRITE" if adds else "OPTIMIZE",
+        "operation": "WRITE" if adds else "DELETE" if removes else "OPTIMIZE",
         "operationParameters": {"mode": "Append"} if adds else {},
         "engineInfo": "sift_server",
         "txnId": str(uuid.uuid4()),
     }
     actions: list[dict[str, Any]] = [{"commitInfo": info}]
-    actions += ({"remove": remove_action(folder, file, now_ms)} for file in old)
-    actions += ({"add": add_action(folder, file, now_ms, data_change=adds)} for file in new)
+    actions += (
+        {"remove": {**remove_action(folder, file, now_ms), "dataChange": changes}} for file in old
+    )
+    actions += ({"add": add_action(folder, file, now_ms, data_change=changes)} for file in new)
     if position is not None:
         actions.append({"txn": {"appId": APP_ID, "version": position, "lastUpdated": now_ms}})
     return actions

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from sift_server import faults
-from sift_server.errors import DiskFullError, is_disk_full
+from sift_server.errors import DiskFullError, FailedPreconditionError, is_disk_full
 from sift_server.lake.compaction import files_to_merge
 from sift_server.lake.delta import RETENTION_S_DEFAULT, DeltaLake, MergeAbandonedError
 from sift_server.lake.file_reader import FileReader
@@ -18,10 +18,12 @@ from sift_server.lake.merging import UnsortedFileError
 from sift_server.lake.snapshot import StoreSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from sift_server.lake.block import PointBlock
+    from sift_server.lake.files import DataFile
+    from sift_server.lake.removal import Doomed
     from sift_server.lake.view import ChannelView
     from sift_wire.columns import DataType
 
@@ -66,6 +68,21 @@ class StoreStats:
     hot_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class DoomedPoints:
+    """Points that are removed, or would be.
+
+    Attributes:
+        points: How many they are, as often as they were written.
+        bytes: What they take on disk, about: their part of the points of each file.
+        files: Files that have some.
+    """
+
+    points: int
+    bytes: int
+    files: int
+
+
 class PointStore:
     """Hot columns and table as one. Safe from many threads.
 
@@ -88,6 +105,10 @@ class PointStore:
         self._in_use: weakref.WeakSet[StoreSnapshot | ChannelView] = weakref.WeakSet()
         self._position = lake.committed_position
         self._unsorted: set[Path] = set()
+        self._rewriting = threading.Lock()
+        """Of whoever puts files in the place of others."""
+        self._frees_at_once = False
+        """Whether files are still there that have points which were removed."""
 
     @classmethod
     def open(cls, path: Path, limits: StoreLimits | None = None) -> Self:
@@ -199,6 +220,10 @@ class PointStore:
         Raises:
             OSError: A file can't be read or written; nothing was done.
         """
+        with self._rewriting:
+            return self._compact(go_on)
+
+    def _compact(self, go_on: Callable[[], bool]) -> bool:
         old = files_to_merge(file for file in self._lake.files if file.path not in self._unsorted)
         if not old:
             return False
@@ -228,11 +253,87 @@ class PointStore:
             OSError: A file can't be written or removed.
             deltalake.exceptions.DeltaError: The table can't be read.
         """
-        self._lake.checkpoint()
+        with self._rewriting:
+            self._lake.checkpoint()
+            self._vacuum()
+
+    def count(self, doomed: Doomed) -> DoomedPoints:
+        """How many points of the table would be removed; hot ones do not count.
+
+        Raises:
+            OSError: A file can't be read.
+        """
+        snapshot = self.snapshot()
+        return _counted(
+            (file, doomed.count_in(file.path))
+            for file in snapshot.files
+            if doomed.may_be_in(file.extent)
+        )
+
+    def remove(self, doomed: Doomed, go_on: Callable[[], bool] = lambda: True) -> DoomedPoints:
+        """Remove points from the table for good, in one commit, and from the disk.
+
+        Hot points stay: flush before. Whoever reads meanwhile has all of the points or none of
+        them. Files that a view still has go when nobody has them any more.
+
+        Args:
+            doomed: The points.
+            go_on: Asked now and then whether to go on; if not, nothing was removed.
+
+        Returns:
+            What was removed.
+
+        Raises:
+            RemovalAbandonedError: `go_on` said no.
+            FailedPreconditionError: A file can't be rewritten, because another program wrote it.
+            OSError: A file can't be read or written. Whether the points are there is not known, if
+                it was the commit.
+        """
+        with self._rewriting:
+            counts = [
+                (file, count)
+                for file in self._lake.files
+                if doomed.may_be_in(file.extent) and (count := doomed.count_in(file.path))
+            ]
+            if counts:
+                self._remove([file for file, _ in counts], doomed, go_on)
+            return _counted(counts)
+
+    def _remove(self, old: Sequence[DataFile], doomed: Doomed, go_on: Callable[[], bool]) -> None:
+        new: list[DataFile] = []
+        try:
+            for file in old:
+                new += self._lake.rest(file, doomed, go_on)
+        except BaseException as error:
+            self._lake.abandon(new)
+            if isinstance(error, UnsortedFileError):
+                raise FailedPreconditionError(
+                    f"{error}: another program wrote it. Nothing was removed"
+                ) from None
+            raise
+        faults.reach("remove.written")
+        with self._flush_lock:
+            self._lake.remove(old, new)
+            faults.reach("remove.committed")
+            with self._changed:
+                if self._flushing_hot is None:
+                    self._files = self._lake.files
+                self._frees_at_once = True
+        self._vacuum()
+
+    def _vacuum(self) -> None:
+        """Remove files that nobody needs; after points were removed, at once."""
+        at_once, self._frees_at_once = self._frees_at_once, False
         with self._changed:
             files = [self._files, *(each.files for each in self._in_use)]
         in_use = {file.path for each in files for file in each}
-        self._reader.forget(self._lake.vacuum(in_use))
+        try:
+            self._reader.forget(self._lake.vacuum(in_use, at_once=at_once))
+        except BaseException:
+            self._frees_at_once = at_once
+            raise
+        named = {file.path for file in self._lake.files}
+        self._frees_at_once |= at_once and not in_use <= named
 
     def view(self, channel_id: str, data_type: DataType) -> ChannelView:
         """What there is of a channel now; what is published later is not in it."""
@@ -278,3 +379,12 @@ class PointStore:
     def _hot_bytes(self) -> int:
         flushing = self._flushing_hot.nbytes if self._flushing_hot is not None else 0
         return self._hot.nbytes + flushing
+
+
+def _counted(counts: Iterable[tuple[DataFile, int]]) -> DoomedPoints:
+    points = size = files = 0
+    for file, count in counts:
+        points += count
+        size += file.size_bytes * count // max(file.extent.points, count, 1)
+        files += count > 0
+    return DoomedPoints(points, size, files)
