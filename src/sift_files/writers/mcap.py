@@ -67,7 +67,7 @@ class McapWriter:
     def close(self) -> None:
         """Write the end, and close it."""
         try:
-            self._writer.finish()  # type: ignore[no-untyped-call]
+            self._writer.finish()
         finally:
             self._file.close()
 
@@ -81,9 +81,10 @@ class McapWriter:
         schema_id = self._writer.register_schema(
             channel.name, "jsonschema", json.dumps(document, ensure_ascii=False).encode()
         )
-        return self._writer.register_channel(
+        topic: int = self._writer.register_channel(
             f"/{channel.name}", "json", schema_id, dict(channel.attributes)
         )
+        return topic
 
 
 def _json_type(kind: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -185,25 +185,25 @@ class Channels:
             self._context.rule_changes.count(connection)
 
     def with_ids(self, channel_ids: Iterable[str]) -> dict[str, Channel]:
-        """Return channels by id, as far as there are such."""
+        """Return channels by id, as far as there are such. Notes are not read."""
         found = {}
         with self._context.database.read() as connection:
             for some in chunks(sorted(set(channel_ids))):
                 for row in connection.execute(
                     select(tables.channels).where(_columns.channel_id.in_(some))
                 ):
-                    found[row.channel_id] = _channel(row)
+                    found[row.channel_id] = _channel(row, NO_NOTES)
         return found
 
     def of_asset(self, asset_id: str) -> Sequence[Channel]:
-        """Return all channels of an asset, in the order of their creation."""
+        """Return all channels of an asset, in the order of their creation. Notes are not read."""
         with self._context.database.read() as connection:
             rows = connection.execute(
                 select(tables.channels)
                 .where(_columns.asset_id == asset_id)
                 .order_by(_columns.sequence)
             )
-            return [_channel(row) for row in rows]
+            return [_channel(row, NO_NOTES) for row in rows]
 
     def named(self, asset_id: str, names: Iterable[str]) -> dict[str, Channel]:
         """Return the channels of an asset by fully qualified name, as far as there are such.
