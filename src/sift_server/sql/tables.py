@@ -110,8 +110,7 @@ class StatementTables:
             return
         self.files[name] = file
         extent = Extent(0, min(ids), max(ids), min(times_ns), max(times_ns))
-        # A client may have sent what is hot more than once.
-        yield PointSource("", name, frozenset(schema.names), Source(extent, is_once=False))
+        yield PointSource("", name, frozenset(schema.names), Source(extent, is_once=True))
 
     def _add(self, name: str, table: Any) -> None:  # noqa: ANN401 (pyarrow has no types)
         with _memory(name) as sink, pa.ipc.new_stream(sink, table.schema) as writer:
