@@ -12,6 +12,7 @@ from sift.data.v2 import data_pb2
 from sift_server.api.asgi import send_body
 from sift_server.api.http2 import Http2Limits
 from sift_server.api.http_server import HttpLimits, HttpServer
+from sift_server.api.turns import ANSWERS_AT_ONCE_MAX
 from sift_server.ingest import IngestLimits
 from sift_wire.messages import frame
 from support.http2_client import Client
@@ -44,29 +45,58 @@ def blobs_request(watch: Watch) -> data_pb2.GetDataRequest:
     return request
 
 
+def answered(client: Client, count: int) -> list[int]:
+    """The calls of a client whose answers begin, once there are so many."""
+    return [client.until(h2.events.ResponseReceived).stream_id for _ in range(count)]
+
+
 def test_answers_that_nobody_reads_do_not_pile_up(tmp_path: Path):
-    """The oldest are dropped, and told of in trailers, which need no window."""
+    """Of who has most the oldest are dropped, and told of in trailers, which need no window."""
+    with watched(tmp_path) as watch, ExitStack() as open_sockets:
+        request = frame(blobs_request(watch).SerializeToString())
+        clients = []
+        for _ in range(round(UNREAD_MIB_MAX) // ANSWERS_AT_ONCE_MAX + 2):
+            client = Client(watch.server.address, watch.server.api_key, window_bytes=0)
+            open_sockets.enter_context(closing(client.socket))
+            for _ in range(ANSWERS_AT_ONCE_MAX):
+                client.call(GET_DATA, request)
+            clients.append((client, answered(client, ANSWERS_AT_ONCE_MAX)))
+        trailers = dict(clients[0][0].until(h2.events.TrailersReceived).headers)
+        assert trailers["grpc-status"] == "8"
+        assert "unread_bytes_max%20%3D%2067108864" in trailers["grpc-message"]
+        # Those that are left are there to be read.
+        last, (*_, left) = clients[-1]
+        assert read_to_the_end(last, left) == "0"
+        assert len(last.bodies[left]) > PAGE_MIB * MIB * 0.9
+    assert watch.grown_mib < 2 * UNREAD_MIB_MAX + CALLS_MIB_MAX
+
+
+def test_large_answers_of_a_connection_take_turns(tmp_path: Path):
+    """A client may ask for as many as it likes at a time: it gets all that it reads."""
     with watched(tmp_path) as watch:
         request = frame(blobs_request(watch).SerializeToString())
-        greedy = Client(watch.server.address, watch.server.api_key, window_bytes=0)
-        with closing(greedy.socket):
-            stream_ids = [greedy.call(GET_DATA, request) for _ in range(250)]
-            dropped = set()
-            while len(dropped) < len(stream_ids) - UNREAD_MIB_MAX - 5:
-                event = greedy.until(h2.events.TrailersReceived)
-                trailers = dict(event.headers)
-                assert trailers["grpc-status"] == "8"
-                assert "unread_bytes_max%20%3D%2067108864" in trailers["grpc-message"]
-                dropped.add(event.stream_id)
-            # Those that are left are there to be read.
-            left = next(each for each in reversed(stream_ids) if each not in dropped)
-            greedy.h2.increment_flow_control_window(2 * MIB, left)
-            greedy.h2.increment_flow_control_window(2 * MIB)
-            assert (
-                dict(greedy.until(h2.events.TrailersReceived, left).headers)["grpc-status"] == "0"
-            )
-            assert len(greedy.bodies[left]) > PAGE_MIB * MIB * 0.9
-    assert watch.grown_mib < 2 * UNREAD_MIB_MAX + CALLS_MIB_MAX
+        client = Client(watch.server.address, watch.server.api_key, window_bytes=0)
+        with closing(client.socket):
+            calls = [client.call(GET_DATA, request) for _ in range(100)]
+            begun = answered(client, ANSWERS_AT_ONCE_MAX)
+            assert sorted(begun) == calls[:ANSWERS_AT_ONCE_MAX]
+            # Who waits for a turn may leave.
+            client.h2.reset_stream(calls.pop())
+            while calls:
+                assert read_to_the_end(client, begun[0]) == "0"
+                assert len(client.bodies.pop(begun[0])) > PAGE_MIB * MIB * 0.9
+                calls.remove(begun.pop(0))
+                if len(calls) > len(begun):
+                    begun += answered(client, 1)
+    assert watch.grown_mib < 100
+
+
+def read_to_the_end(client: Client, stream_id: int) -> str:
+    """Read an answer; returns the status."""
+    client.h2.increment_flow_control_window(2 * MIB, stream_id)
+    client.h2.increment_flow_control_window(2 * MIB)
+    trailers = dict(client.until(h2.events.TrailersReceived, stream_id).headers)
+    return trailers["grpc-status"]
 
 
 def test_the_same_over_HTTP_1():  # noqa: N802

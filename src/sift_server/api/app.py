@@ -17,6 +17,7 @@ from sift_server.api.refusal import answers_failures, send_refusal
 from sift_server.api.registry import Registry
 from sift_server.api.request_bytes import RequestBytes
 from sift_server.api.rest import RestApplication
+from sift_server.api.turns import Turns
 from sift_server.errors import PermissionDeniedError, ResourceExhaustedError
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 HTTP_VERSION_NOT_SUPPORTED = 505
 INGEST_PATH = "/sift.ingest.v1.IngestService/IngestWithConfigDataStream"
+LARGE_ANSWER_PATHS = frozenset(
+    {"/sift.data.v1.DataService/GetData", "/sift.data.v2.DataService/GetData"}
+)
 
 
 def build_app(
@@ -103,6 +107,7 @@ def _rest(
 def _rpc(registry: Registry, connect: ASGIApp, ingest: ASGIApp) -> ASGIApp:
     """The doors of gRPC and Connect, open to keys that are good for the method."""
     methods = {method.path: method.descriptor for method in registry.methods}
+    turns = Turns()
 
     async def rpc(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -118,6 +123,9 @@ def _rpc(registry: Registry, connect: ASGIApp, ingest: ASGIApp) -> ASGIApp:
             return
         if path == INGEST_PATH and is_grpc(scope):
             await ingest(scope, grant.guarded(receive), send)
+        elif path in LARGE_ANSWER_PATHS:
+            async with turns.turn(scope.get("client")):
+                await connect(scope, receive, send)
         else:
             await connect(scope, receive, send)
 
