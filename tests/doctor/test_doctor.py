@@ -151,6 +151,23 @@ def test_what_is_harmed_is_named_and_mended(
     assert examine(path).report.problems == ()
 
 
+def test_a_catalog_whose_tables_do_not_fit_each_other_is_made_anew(killed: Folder, tmp_path: Path):
+    """SQLite reads each of them, and complains only when a row is to be removed."""
+    path = copy_of(killed, tmp_path)
+    with closing(sqlite3.connect(path / "catalog.sqlite")) as connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'assets (asset_id)', 'assets (asset_ie)')"
+            " WHERE name = 'json_rules'"
+        )
+        connection.commit()
+    found = examine(path)
+    assert "mismatch" in str(found.report.problems)
+    mended = repair(path, found)
+    assert mended.after.report.is_sound
+    assert set(read_folder(path)) == killed.all
+
+
 def table_files(path: Path) -> list[str]:
     return sorted(pa.table(DeltaTable(path / "lake").get_add_actions())["path"].to_pylist())
 

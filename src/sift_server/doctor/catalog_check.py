@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from sift_server.catalog import CatalogSchemaError, tables
 from sift_server.catalog.database import Database
@@ -136,6 +136,17 @@ def examine_catalog(copy: Path, lake_channels: Mapping[str, LakeChannel]) -> Cat
                 state.rows[table.name] = int(count)
             state.findings += _disagreements(connection, lake_channels)
             state.queued = _queued(connection)
+        except OperationalError as error:
+            # Of rows all can be read, but what the tables say of each other makes no sense.
+            state.findings.append(
+                problem(
+                    _WHERE,
+                    f"Its tables can't be used: {_short(error)}.",
+                    "Calls that need them fail.",
+                    _REBUILD,
+                )
+            )
+            return state
         except (SQLAlchemyError, ValueError, TypeError, KeyError) as error:
             state.findings.append(
                 problem(
