@@ -8,6 +8,7 @@ import re
 import struct
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -338,6 +339,20 @@ def test_sets_of_channels_have_a_limit(take, channel, monkeypatch):
             if name in names
         ]
         assert read_points(channel, asset_id, name) == expected
+
+
+def test_many_at_a_time_make_a_channel_once(server, channel):
+    """Of one name and type: who comes second with another type is refused."""
+    bodies = [batch(row(a=at if at % 2 else "x", b=at)) for at in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda body: post(server.address, server.api_key, body), bodies))
+    statuses = [status for status, _ in found]
+    assert statuses in ([200, 400] * 4, [400, 200] * 4)
+    assert set(channels(channel)) == {"a", "b"}
+    assert flows(channel) == [{"a", "b"}]
+    (asset_id,) = assets(channel).values()
+    taken = {at for at, status in enumerate(statuses) if status == 200}
+    assert {value for _, value in read_points(channel, asset_id, "b")} == taken
 
 
 def test_a_request_has_a_limit_of_bytes(server, channel):
