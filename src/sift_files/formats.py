@@ -49,7 +49,7 @@ _MODULES = {
     FileFormat.HDF5: ("sift_files.hdf5", "hdf5", ("pyarrow", "h5py")),
     FileFormat.TDMS: ("sift_files.tdms", "tdms", ("pyarrow", "nptdms")),
     FileFormat.ULOG: ("sift_files.ulog", "ulog", ("pyarrow", "pyulog")),
-    FileFormat.MCAP: ("sift_files.mcap", "mcap", ("pyarrow", "mcap")),
+    FileFormat.MCAP: ("sift_files.mcap", "mcap", ("pyarrow", "mcap", "mcap_protobuf", "mcap_ros2")),
     FileFormat.ROSBAG: ("sift_files.rosbag", "rosbag", ("pyarrow", "rosbags")),
 }
 _MAGIC_BYTES = 16

@@ -67,7 +67,7 @@ class McapWriter:
     def close(self) -> None:
         """Write the end, and close it."""
         try:
-            self._writer.finish()
+            self._writer.finish()  # type: ignore[no-untyped-call]
         finally:
             self._file.close()
 
