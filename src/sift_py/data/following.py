@@ -169,15 +169,29 @@ class Following:
             StopIteration: It is closed, or nothing came for as long as `timeout`.
             DataReadError: The server refused to go on, or was gone for too long.
         """
-        due_s = None if self._timeout_s is None else time.monotonic() + self._timeout_s
+        readings = self.next(self._timeout_s)
+        if readings is None:
+            raise StopIteration
+        return readings
+
+    def next(self, timeout: float | None) -> Readings | None:
+        """What came next; waits for it, for so many seconds at the most.
+
+        Returns:
+            None if nothing came, or it is closed.
+
+        Raises:
+            DataReadError: The server refused to go on, or was gone for too long.
+        """
+        due_s = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             while not (self._waiting or self._error or self._is_closed):
                 left_s = _LOOK_S if due_s is None else due_s - time.monotonic()
                 if left_s <= 0:
-                    raise StopIteration
+                    return None
                 self._changed.wait(min(left_s, _LOOK_S))
             if self._is_closed:
-                raise StopIteration
+                return None
             if not self._waiting:
                 assert self._error is not None  # noqa: S101 - nothing else ends the loop
                 raise self._error

@@ -28,6 +28,7 @@ from sift_server.commands.import_ import import_
 from sift_server.commands.runs import runs
 from sift_server.commands.sql import sql
 from sift_server.commands.stopping import StopSignals
+from sift_server.commands.tail import tail
 from sift_server.ingest import IngestLimits
 from sift_server.lake import StoreLimits
 from sift_server.memory import give_back_memory
@@ -70,6 +71,7 @@ app.command(epilog="Example:  sift backup ./telemetry /backups/monday --since /b
 app.command(
     epilog="Example:  sift sql 'SELECT channel, max(value) FROM points GROUP BY channel' --json"
 )(sql)
+app.command(epilog="Example:  sift tail rover 'motor.*' --since 5m --rate 5")(tail)
 app.command(epilog="Example:  sift restore /backups/monday ./telemetry-again")(restore)
 app.command(
     "import",
