@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 import pyarrow as pa
@@ -51,6 +53,10 @@ def fails(asked):
     yield
 
 
+def large(asked):
+    yield ArrowStream(SCHEMA, batches(asked["batches"], asked["rows"]))
+
+
 ended = threading.Event()
 
 
@@ -69,7 +75,9 @@ def endless(asked):
 def door():
     """A server with those questions."""
     with ThreadPoolExecutor(4) as threads:
-        by_name = {each.__name__: each for each in (numbers, breaks, refuses, fails, endless)}
+        by_name = {
+            each.__name__: each for each in (numbers, breaks, refuses, fails, endless, large)
+        }
         app = build_app(
             [], threads, KeyRing("the key"), None, None, lambda: True, Questions(threads, by_name)
         )
@@ -170,3 +178,43 @@ def test_an_answer_that_nobody_reads_is_not_made(door):
         answer.read(1_000_000)
     ended.wait(30)
     assert ended.is_set()
+
+
+def test_large_batches_are_cut(door):
+    """And nothing of them is lost."""
+    _, body = door("large", {"batches": 2, "rows": 200_001})
+    (table,) = streams(body)
+    assert table["n"].to_pylist() == [0] * 200_001 + [1] * 200_001
+    assert max(len(chunk) for chunk in table["n"].chunks) * 8 <= door_module.BATCH_BYTES + 8
+
+
+def test_callers_who_do_not_read_yet_lose_nothing(door):
+    """Of as many as there may be, what waits is less than what answers may have wait."""
+    n_bytes = 16_000_000
+    with ExitStack() as opened:
+        answers = [
+            opened.enter_context(door.open("large", {"batches": 1, "rows": n_bytes // 8}))
+            for _ in range(24)
+        ]
+        time.sleep(1)
+        for answer in answers:
+            assert len(answer.read()) > n_bytes
+
+
+def test_so_many_answers_at_a_time_are_given_and_no_more(door):
+    """Whatever the order in which questions come in."""
+
+    def status(_):
+        try:
+            with door.open("large", {"batches": 1, "rows": 1_000_000}) as answer:
+                time.sleep(2)
+                return answer.status
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    with ThreadPoolExecutor(100) as callers:
+        found = list(callers.map(status, range(100)))
+    assert set(found) == {200, 429}
+    assert found.count(200) >= door_module.ANSWERS_MAX
+    assert door("numbers", {"streams": [1]})[0] == 200

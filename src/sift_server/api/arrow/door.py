@@ -44,6 +44,10 @@ ANSWER_THREADS = 4
 CHUNK_BYTES_MIN = 64 * 1024
 """What is smaller is sent together with what comes next, if that is there at once."""
 
+BATCH_BYTES = 512 * 1024
+"""Record batches that are larger are cut, about: so much of each answer waits for its caller, and
+as much again is made meanwhile. `ANSWERS_MAX` callers who do not read stay below what may wait."""
+
 ANSWER_START = {
     "type": "http.response.start",
     "status": 200,
@@ -125,17 +129,17 @@ class ArrowDoor:
         """Answer one request."""
         try:
             name = self._name(scope)
-            if name in self._questions and self._under_way >= ANSWERS_MAX:
-                raise ResourceExhaustedError(
-                    f"the server gives ANSWERS_MAX = {ANSWERS_MAX} answers of Arrow at a time,"
-                    " which is the limit; try again when others are done"
-                )
             with self._request_bytes.counted(ResourceExhaustedError) as held:
                 asked = _parsed(await read_body(held.receiving(receive)))
             if name in self._open_questions:
                 answer = self._open_questions[name]
                 await answer(asked, grant_of(scope), receive, send, self._threads)
                 return
+            if self._under_way >= ANSWERS_MAX:
+                raise ResourceExhaustedError(
+                    f"the server gives ANSWERS_MAX = {ANSWERS_MAX} answers of Arrow at a time,"
+                    " which is the limit; try again when others are done"
+                )
         except ServerError as error:
             await _refuse(send, code_of(error), str(error))
             return
@@ -198,10 +202,11 @@ def answer_chunks(streams: Iterable[ArrowStream]) -> Generator[bytes]:
         for schema, batches in streams:
             with pa.ipc.new_stream(sink.file, schema) as writer:
                 for batch in batches:
-                    writer.write_batch(batch)
-                    if sink.size >= CHUNK_BYTES_MIN:
-                        is_begun = True
-                        yield sink.take()
+                    for part in _cut(batch):
+                        writer.write_batch(part)
+                        if sink.size >= CHUNK_BYTES_MIN:
+                            is_begun = True
+                            yield sink.take()
         is_begun = True
         yield sink.take()
     except GeneratorExit:
@@ -215,6 +220,14 @@ def answer_chunks(streams: Iterable[ArrowStream]) -> Generator[bytes]:
         if isinstance(error, ServerError):
             code, message = code_of(error), str(error)
         yield sink.take() + failure_stream(code, message)
+
+
+def _cut(batch: Any) -> Iterator[Any]:  # noqa: ANN401 (pyarrow has no types)
+    """A record batch in parts of about `BATCH_BYTES`, of a row at the least."""
+    n_parts = -(-batch.nbytes // BATCH_BYTES) or 1
+    n_rows = -(-batch.num_rows // n_parts) or 1
+    for first in range(0, max(batch.num_rows, 1), n_rows):
+        yield batch.slice(first, n_rows)
 
 
 class _Sink:
