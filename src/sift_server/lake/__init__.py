@@ -7,6 +7,7 @@ other readers.
 
 from sift_server.lake.block import PointBlock, PointFlow
 from sift_server.lake.kernels import warm_up
+from sift_server.lake.overview import Overview
 from sift_server.lake.points import Points, points_once
 from sift_server.lake.removal import Doomed
 from sift_server.lake.snapshot import StoreSnapshot
@@ -18,6 +19,7 @@ __all__ = [
     "ChannelView",
     "Doomed",
     "DoomedPoints",
+    "Overview",
     "PointBlock",
     "PointFlow",
     "PointStore",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain, pairwise, starmap
-from operator import ne
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sift_server.lake.points import VARIABLE_KINDS, Kind, gather
 from sift_server.lake.schema import UINT64_TYPE
@@ -73,9 +73,26 @@ class PointChunk:
 
     def ranks(self) -> NDArray[np.int32]:
         """The channel of each point as a number: the same for all names of an id, and sorted."""
-        ids = self.channels["channel_id"].to_pylist()
-        ranks = np.cumsum([0, *starmap(ne, pairwise(ids))]).astype(np.int32)
-        return ranks[self.channel] if len(ranks) > 1 else self.channel
+        starts = self._id_starts()
+        if len(starts) == len(self.channels):
+            return self.channel
+        is_new = np.zeros(len(self.channels), np.int32)
+        is_new[starts] = 1
+        ranks: NDArray[np.int32] = (np.cumsum(is_new, dtype=np.int32) - 1)[self.channel]
+        return ranks
+
+    def channel_ids_of(self, ranks: NDArray[np.int32]) -> list[str]:
+        """The ids of channels that have numbers as `ranks` gives them."""
+        places = self._id_starts()[ranks]
+        ids: list[str] = self.channels["channel_id"].take(pa.array(places)).to_pylist()
+        return ids
+
+    def _id_starts(self) -> NDArray[np.intp]:
+        """Which channels have another id than the one before."""
+        ids = self.channels["channel_id"]
+        is_new = np.ones(len(ids), np.bool_)
+        is_new[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
+        return np.flatnonzero(is_new)
 
     def _channel_id(self, number: int) -> str:
         channel_id: str = self.channels["channel_id"][number].as_py()

@@ -26,6 +26,8 @@ from sift_server.lake.delta_log import (
 )
 from sift_server.lake.files import ROW_GROUP_POINTS, DataFile, Extent, UnnamedFiles, write_files
 from sift_server.lake.merging import merged_points
+from sift_server.lake.overview import FileBins
+from sift_server.lake.overview_files import OverviewFiles
 from sift_server.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA, write_schema
 from sift_server.lake.sorting import sorted_points
 
@@ -60,6 +62,14 @@ class MergeAbandonedError(Exception):
     """Files were not merged: the caller wants to stop, or another program removed one of them."""
 
 
+class UnreadableFileError(Exception):
+    """A data file is damaged."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} can't be read")
+        self.path = path
+
+
 class DeltaLake:
     """The table in a local folder. One process serves it.
 
@@ -75,6 +85,8 @@ class DeltaLake:
         self._path = path
         self._checkpointed = checkpointed_version(path)
         self._unnamed = UnnamedFiles()
+        self.overviews = OverviewFiles(path)
+        """The bins of files."""
         self._load(table)
         self.committed_position = self._position
         """Log position up to which everything is in the table, durably; 0 if nothing is."""
@@ -158,7 +170,35 @@ class DeltaLake:
         merged = merged_points([file.path for file in files], ROW_GROUP_POINTS)
         schema = write_schema(merged.kinds, has_runs=merged.has_runs)
         chunks = _while(go_on, merged.chunks)
-        return self._collected(write_files(files[0].path.parent, schema, chunks, self._unnamed))
+        return self._collected(
+            write_files(files[0].path.parent, schema, chunks, self._unnamed, self.overviews)
+        )
+
+    def add_overview(self, go_on: Callable[[], bool], skipped: Collection[Path]) -> Path | None:
+        """Keep the bins of a file that has none; returns which one that is, or None for none.
+
+        Args:
+            go_on: Asked now and then whether to go on.
+            skipped: Files that are left alone.
+
+        Raises:
+            MergeAbandonedError: `go_on` said no.
+            UnsortedFileError: Another program wrote the file; it has no bins.
+            UnreadableFileError: The file is damaged.
+            OSError: The bins can't be written.
+        """
+        lacking = self.overviews.lacking([file for file in self.files if file.path not in skipped])
+        if not lacking:
+            return None
+        path = lacking[0].path
+        bins = FileBins()
+        try:
+            for chunk in _while(go_on, merged_points([path], ROW_GROUP_POINTS).chunks):
+                bins.add(chunk)
+        except (OSError, pa.ArrowException) as error:
+            raise UnreadableFileError(path) from error
+        self.overviews.write(path, lacking[0].size_bytes, bins)
+        return path
 
     def replace(self, old: Sequence[DataFile], new: Sequence[DataFile]) -> None:
         """Take files out of the table and put others in, which have the same points.
@@ -181,7 +221,9 @@ class DeltaLake:
         """
         kept = doomed.rest_of(file.path, ROW_GROUP_POINTS, go_on)
         schema = write_schema(kept.kinds, has_runs=kept.has_runs)
-        written = self._collected(write_files(file.path.parent, schema, kept.chunks, self._unnamed))
+        written = self._collected(
+            write_files(file.path.parent, schema, kept.chunks, self._unnamed, self.overviews)
+        )
         if not go_on():
             self.abandon(written)
             msg = "stopped on the way"
@@ -300,6 +342,7 @@ class DeltaLake:
                 write_schema(points.kinds, has_runs=points.has_runs),
                 one_ahead(points.chunks, "sift-gather"),
                 self._unnamed,
+                self.overviews,
             )
         )
 

@@ -82,20 +82,27 @@ class FileReader:
         return [run_id or "" for run_id in runs.unique().to_pylist()]
 
     def read(
-        self, group: RowGroup, channel_id: str, kind: Kind, start_ns: int, end_ns: int, run_id: str
+        self,
+        group: RowGroup,
+        channel_id: str,
+        kind: Kind,
+        start_ns: int,
+        end_ns: int,
+        run_id: str | None,
     ) -> Points | None:
-        """Points of a channel and run in a row group, between two times; None if none are there.
+        """Points of a channel and run, or all runs, in a row group; None if none are there.
 
         Of a row group that has nothing else, only times and values are read, and nothing is copied.
         """
-        if kind.column not in group.columns or group.run_id not in (None, run_id):
+        is_compared = run_id is not None and group.run_id is None
+        if kind.column not in group.columns or not (is_compared or run_id in (None, group.run_id)):
             return None
         columns = {"timestamp_ns", kind.column, *_compared(group, channel_id, start_ns, end_ns)}
-        if group.run_id is None:
+        if is_compared:
             columns.add("run_id")
         table = self._read(group, list(columns))
         mine = _mask(table, group, channel_id, start_ns, end_ns)
-        if group.run_id is None:
+        if run_id is not None and is_compared:
             wanted = _is_of_run(_column(table, "run_id"), run_id)
             mine = wanted if mine is None else mine & wanted
         times, values = _column(table, "timestamp_ns").to_numpy(), _column(table, kind.column)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from sift_server import faults
 from sift_server.lake.checksums import ChecksummedFile, parts_text
 from sift_server.lake.delta_log import sync_folder
+from sift_server.lake.overview import FileBins
 from sift_server.lake.schema import NAME_COLUMNS
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sift_server.lake.chunk import PointChunk
+    from sift_server.lake.overview_files import OverviewFiles
 
 ROW_GROUP_POINTS = 128 * 1024
 """Points of a row group: what is decoded at least to read one channel."""
@@ -117,6 +120,7 @@ def write_files(
     schema: Any,  # noqa: ANN401 (pyarrow has no types)
     chunks: Iterator[PointChunk],
     unnamed: UnnamedFiles,
+    overviews: OverviewFiles,
 ) -> Iterator[DataFile]:
     """Write chunks to new files in a folder; each is on disk when it is yielded.
 
@@ -128,6 +132,7 @@ def write_files(
         schema: As `write_schema` makes it, with columns for all that there is.
         chunks: The points, in order; each is in a chunk once.
         unnamed: Where each file is noted before it is there.
+        overviews: Where the bins of each file are kept, if they can be.
 
     Raises:
         OSError: A file can't be written; what there is of it was removed.
@@ -138,10 +143,12 @@ def write_files(
         for path in paths:
             unnamed.add(path)
         try:
-            file = _write_file(*paths, schema, first, chunks)
+            file = _write_file(*paths, schema, first, chunks, overviews)
         except BaseException:
             for path in paths:
                 path.unlink(missing_ok=True)
+            with suppress(OSError):
+                overviews.forget(paths)
             unnamed.remove(paths)
             raise
         unnamed.remove(path for path in paths if path != file.path)
@@ -171,9 +178,11 @@ def _write_file(
     schema: Any,  # noqa: ANN401
     chunk: PointChunk | None,
     more: Iterator[PointChunk],
+    overviews: OverviewFiles,
 ) -> DataFile:
     """Write a file; in the end it has the second name, if it is known to have each point once."""
     extents = []
+    bins = FileBins()
     is_once = True
     last_key = None
     points = 0
@@ -186,6 +195,7 @@ def _write_file(
                     writer.write_table(piece.to_table(schema), row_group_size=len(piece))
                     file.end_part()
                 extents.append(_extent_of(chunk))
+                bins.add(chunk)
                 points += len(chunk)
                 is_once &= chunk.first_key != last_key
                 last_key = chunk.last_key
@@ -197,6 +207,9 @@ def _write_file(
         path = path.rename(path_once)
     sync_folder(path.parent)
     faults.reach("file.synced")
+    # Nobody needs them: they are made later, when there is room.
+    with suppress(OSError):
+        overviews.write(path, file.tell(), bins)
     return DataFile(path, file.tell(), _joined(extents), parts_text(file.parts()))
 
 

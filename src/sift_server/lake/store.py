@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -11,10 +12,17 @@ from typing import TYPE_CHECKING, Self
 from sift_server import faults
 from sift_server.errors import DiskFullError, FailedPreconditionError, is_disk_full
 from sift_server.lake.compaction import files_to_merge
-from sift_server.lake.delta import RETENTION_S_DEFAULT, DeltaLake, MergeAbandonedError
+from sift_server.lake.delta import (
+    RETENTION_S_DEFAULT,
+    DeltaLake,
+    MergeAbandonedError,
+    UnreadableFileError,
+)
 from sift_server.lake.file_reader import FileReader
 from sift_server.lake.hot import HotColumns
 from sift_server.lake.merging import UnsortedFileError
+from sift_server.lake.overview_reading import read_overview
+from sift_server.lake.points import VARIABLE_KINDS, kind_of
 from sift_server.lake.snapshot import StoreSnapshot
 
 if TYPE_CHECKING:
@@ -23,9 +31,12 @@ if TYPE_CHECKING:
 
     from sift_server.lake.block import PointBlock
     from sift_server.lake.files import DataFile
+    from sift_server.lake.overview import Overview
     from sift_server.lake.removal import Doomed
     from sift_server.lake.view import ChannelView
     from sift_wire.columns import DataType
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,7 @@ class PointStore:
         """Of whoever puts files in the place of others."""
         self._frees_at_once = False
         """Whether files are still there that have points which were removed."""
+        self._unreadable: set[Path] = set()
 
     @classmethod
     def open(cls, path: Path, limits: StoreLimits | None = None) -> Self:
@@ -328,12 +340,37 @@ class PointStore:
             files = [self._files, *(each.files for each in self._in_use)]
         in_use = {file.path for each in files for file in each}
         try:
-            self._reader.forget(self._lake.vacuum(in_use, at_once=at_once))
+            removed = self._lake.vacuum(in_use, at_once=at_once)
+            self._reader.forget(removed)
+            self._lake.overviews.forget(removed)
+            self._lake.overviews.sweep()
         except BaseException:
             self._frees_at_once = at_once
             raise
         named = {file.path for file in self._lake.files}
         self._frees_at_once |= at_once and not in_use <= named
+
+    def add_overview(self, go_on: Callable[[], bool] = lambda: True) -> bool:
+        """Sum up a file that has no bins beside it, if there is one.
+
+        Returns:
+            Whether there was one: then there may be more.
+
+        Raises:
+            OSError: The bins can't be written.
+        """
+        try:
+            with self._rewriting:
+                skipped = self._unsorted | self._unreadable
+                return self._lake.add_overview(go_on, skipped) is not None
+        except UnsortedFileError as error:
+            self._unsorted.add(error.path)
+        except UnreadableFileError as error:
+            _logger.exception("%s has no overview until the server starts again", error.path)
+            self._unreadable.add(error.path)
+        except MergeAbandonedError:
+            return False
+        return True
 
     def view(self, channel_id: str, data_type: DataType) -> ChannelView:
         """What there is of a channel now; what is published later is not in it."""
@@ -354,6 +391,40 @@ class PointStore:
             snapshot = StoreSnapshot(self._position, self._files, hot, self._reader)
             self._in_use.add(snapshot)
         return snapshot
+
+    def overview(
+        self,
+        channel_id: str,
+        data_type: DataType,
+        start_ns: int,
+        end_ns: int,
+        run_id: str | None,
+        buckets: int,
+    ) -> Overview:
+        """Sum up what there is of a channel of numbers, enums or bools in buckets of equal width.
+
+        Every point counts once or more, which makes no difference; see `lake.overview`.
+
+        Args:
+            channel_id: Which channel.
+            data_type: Its data type.
+            start_ns: Earliest time.
+            end_ns: Time that is no longer included.
+            run_id: None for all points, an empty string for those without a run, else a run's id.
+            buckets: How many buckets there are at the most. There are up to a sixteenth fewer.
+
+        Raises:
+            ValueError: The channel has strings or bytes, there is no time, or no bucket.
+            OSError: A file can't be read.
+        """
+        if kind_of(data_type) in VARIABLE_KINDS:
+            msg = f"{data_type.name} has no smallest and largest value"
+            raise ValueError(msg)
+        if end_ns <= start_ns or buckets < 1:
+            msg = f"no buckets: {buckets} from {start_ns} ns to {end_ns} ns"
+            raise ValueError(msg)
+        view = self.view(channel_id, data_type)
+        return read_overview(view, self._lake.overviews, run_id, start_ns, end_ns, buckets)
 
     def stats(self) -> StoreStats:
         """How much there is now."""

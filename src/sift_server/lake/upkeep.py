@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """Merges small files, sums up the log, and removes what is no longer needed.
+    """Merges small files, sums up the log and old files, and removes what is no longer needed.
 
     Nothing waits for it: what fails is logged and tried again.
     """
@@ -53,6 +53,8 @@ class Upkeep:
                     pass
                 if tidied_s is None or time.monotonic() - tidied_s >= TIDY_INTERVAL_S:
                     self._store.tidy()
+                    while self._store.add_overview(lambda: not self._stopping.is_set()):
+                        pass
                     tidied_s = time.monotonic()
             except Exception:
                 _logger.exception("upkeep failed; trying again in %d ms", RETRY_INTERVAL_MS)

@@ -13,8 +13,6 @@ from sift_server.lake.points import Points, joined_points, part_of, words_to_arr
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from sift_server.lake.file_reader import FileReader, RowGroup
     from sift_server.lake.files import DataFile
     from sift_server.lake.points import Kind
@@ -98,19 +96,24 @@ class ChannelView:
         for file in self.files:
             yield from self.reader.row_groups(file, self.channel_id, start_ns, end_ns)
 
-    def _hot_points(self, run_id: str, start_ns: int, end_ns: int) -> Points:
-        """Hot points of a run between two times, sorted by time."""
-        times: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
-        values = [words_to_arrow(self.kind, np.empty(0, np.uint64), b"")]
+    def hot_points_of(self, run_id: str | None, start_ns: int, end_ns: int) -> Iterator[Points]:
+        """Hot points of a run, or all of them, between two times, as they came."""
         for rows, index in self.hot:
-            if rows.run_id != run_id:
+            if run_id not in (None, rows.run_id):
                 continue
             mine = rows.present[index] & (rows.timestamps_ns >= start_ns)
             mine &= rows.timestamps_ns < end_ns
             if mine.any():
-                times.append(rows.timestamps_ns[mine])
-                values.append(words_to_arrow(self.kind, rows.words[index][mine], rows.heap))
-        return _by_time(Points(np.concatenate(times), pa.concat_arrays(values)))
+                yield Points(
+                    rows.timestamps_ns[mine],
+                    words_to_arrow(self.kind, rows.words[index][mine], rows.heap),
+                )
+
+    def _hot_points(self, run_id: str, start_ns: int, end_ns: int) -> Points:
+        """Hot points of a run between two times, sorted by time."""
+        return _by_time(
+            joined_points(self.kind, list(self.hot_points_of(run_id, start_ns, end_ns)))
+        )
 
 
 def _by_time(points: Points) -> Points:
