@@ -25,6 +25,7 @@ from sift_server.commands.connection import INTERRUPTED
 from sift_server.commands.doctor import doctor
 from sift_server.commands.export import export
 from sift_server.commands.import_ import import_
+from sift_server.commands.plot import plot
 from sift_server.commands.runs import runs
 from sift_server.commands.sql import sql
 from sift_server.commands.stopping import StopSignals
@@ -61,6 +62,9 @@ app.command(epilog="Example:  sift runs 'drive *' --asset rover --points")(runs)
 app.command(
     epilog="Example:  sift export 'motor.*' --asset rover --run 'drive 1' --output motor.parquet"
 )(export)
+app.command(
+    epilog="Example:  sift plot 'motor.*' state --asset rover --run 'drive 1' --output drive.png"
+)(plot)
 app.command(
     epilog="Exit status: 0 if the folder is sound, in the end with --repair; 3 if something is"
     " wrong with it; 1 if it could not be checked; 2 for a wrong option."

@@ -1,0 +1,15 @@
+"""Pictures of channels over time, as files or for a terminal.
+
+```text
+Readings ─► gathered (curves) ─► panels ─► picture (PNG, SVG, PDF) or drawing (terminal)
+              overview: few points of many, as they come
+```
+
+Nothing here asks a server: points and annotations are passed in.
+"""
+
+from sift_server.plotting.curves import Curve, Kind, TooManyCurvesError, gathered
+from sift_server.plotting.panels import Mark, Plot
+from sift_server.plotting.terminal import drawing
+
+__all__ = ["Curve", "Kind", "Mark", "Plot", "TooManyCurvesError", "drawing", "gathered"]
