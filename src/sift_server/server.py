@@ -38,6 +38,7 @@ from sift_server.ingest import (
 from sift_server.lake import PointStore, StoreLimits, Upkeep
 from sift_server.log import FileLog
 from sift_server.query import lttb
+from sift_server.retention import Deletion, RetentionKeeper
 from sift_server.rules import CatalogBook, LiveRules, RuleEvaluation, RunReports
 from sift_server.sql.engine import SqlEngine
 from sift_wire import data_messages, decode
@@ -190,7 +191,7 @@ class Server:
         ingestor.replay(log.replay(store.committed_position))
         flusher.start()
         keep.callback(flusher.stop)
-        upkeep = Upkeep(store)
+        upkeep = Upkeep(store, RetentionKeeper(catalog, store).enforce)
         upkeep.start()
         keep.callback(upkeep.stop)
 
@@ -203,7 +204,7 @@ class Server:
         keep.callback(ingestor.stop)
         streams = IngestStream(ingestor, ingest_threads)
         app = build_app(
-            services(catalog, store, reports),
+            services(catalog, store, reports, self._deletion(catalog, store, flusher)),
             call_threads,
             callers,
             streams,
@@ -232,6 +233,12 @@ class Server:
         threads = ThreadPoolExecutor(count, thread_name_prefix=name)
         self._open.callback(threads.shutdown)
         return threads
+
+    def _deletion(self, catalog: Catalog, store: PointStore, flusher: Flusher) -> Deletion:
+        """What deletes points, until the server stops."""
+        deletion = Deletion(catalog, store, flusher.flush)
+        self._open.callback(deletion.stop)
+        return deletion
 
     def _callers(self, catalog: Catalog) -> Keys:
         """Who may call; kept up to date until the server stops."""

@@ -15,6 +15,7 @@ ROOMS = (
     "catalog",
     "follow",
     "query",
+    "retention",
     "rules",
     "sql",
     "server.py",

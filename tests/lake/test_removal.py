@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sift_server.errors import FailedPreconditionError
 from sift_server.lake import Doomed, PointStore, StoreLimits
-from sift_server.lake.delta import MergeAbandonedError
+from sift_server.lake.removal import RemovalAbandonedError
 from sift_wire.columns import DataType
 from support.points import make_block, make_layout
 
@@ -187,7 +187,7 @@ def test_who_wants_to_stop_removes_nothing(tmp_path: Path):
         asked.append(1)
         return len(asked) < 3
 
-    with pytest.raises(MergeAbandonedError):
+    with pytest.raises(RemovalAbandonedError):
         store.remove(Doomed(channel_ids=("id a",)), go_on)
 
     assert (table_rows(tmp_path), on_disk(tmp_path)) == before
@@ -239,6 +239,7 @@ def test_points_go_on_coming_and_files_are_merged_meanwhile(tmp_path: Path):
 
 _PROGRAM = """
 import sys
+from pathlib import Path
 from sift_server.lake import Doomed, PointStore
 store = PointStore.open(Path(sys.argv[1]))
 store.remove(Doomed(first_ns=5, last_ns=14))
@@ -263,6 +264,7 @@ print("removed", flush=True)
         "vacuum.removed@2",
     ],
 )
+@pytest.mark.proves("delete-whole")
 def test_a_kill_at_any_step_leaves_all_of_the_points_or_none(tmp_path: Path, point: str):
     store = stored(tmp_path, block(list(range(10))), block(list(range(10, 20))))
     before = table_rows(tmp_path)

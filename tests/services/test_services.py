@@ -19,6 +19,7 @@ SERVICES = {
     "sift.jobs.v1.JobService",
     "sift.report_templates.v1.ReportTemplateService",
     "sift.reports.v1.ReportService",
+    "sift.server.v1.RetentionService",
     "sift.rule_evaluation.v1.RuleEvaluationService",
     "sift.rules.v1.RuleService",
     "sift.calculated_channels.v1.CalculatedChannelsService",
@@ -40,7 +41,7 @@ SERVICES = {
 def listed(catalog) -> list[object]:
     """All services; none of them reads while it is made."""
     evaluation = RuleEvaluation(catalog, CatalogBook(catalog, None))
-    return services(catalog, None, RunReports(catalog, evaluation))
+    return services(catalog, None, RunReports(catalog, evaluation), None)
 
 
 def test_every_service_is_listed_once(listed):

@@ -63,6 +63,7 @@ from sift_server.catalog.report_rows import (
 from sift_server.catalog.report_template_rows import ReportTemplate, ReportTemplateDraft
 from sift_server.catalog.report_templates import ReportTemplates
 from sift_server.catalog.reports import Reports
+from sift_server.catalog.retention import RetentionPolicies, RetentionPolicy
 from sift_server.catalog.rule_backlog import RuleBacklog, Waiting
 from sift_server.catalog.rule_conditions import AnnotationAction, RuleCondition
 from sift_server.catalog.rule_content import (
@@ -162,6 +163,8 @@ __all__ = [
     "ReportTemplateDraft",
     "ReportTemplates",
     "Reports",
+    "RetentionPolicies",
+    "RetentionPolicy",
     "Rule",
     "RuleCondition",
     "RuleContent",
@@ -214,6 +217,7 @@ class Catalog:
         units: The units of channels.
         error_queue: Messages that could not be taken.
         api_keys: The keys that callers may have.
+        retention: How long points are kept.
         listing: Whole tables, for readers that look for themselves.
         now_ns: Its clock, nanoseconds since 1970 in UTC.
     """
@@ -246,6 +250,7 @@ class Catalog:
         self.error_queue = ErrorQueue(context, error_limits)
         self.api_keys = ApiKeys(context)
         self.listing = Listing(context)
+        self.retention = RetentionPolicies(context)
 
     @classmethod
     def open(

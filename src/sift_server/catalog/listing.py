@@ -42,6 +42,14 @@ class Listing:
             .order_by(_channels.sequence)
         )
 
+    def channel_ids(self, asset_id: str) -> dict[str, list[str]]:
+        """Ids of the channels of an asset, by their names; a name may have several data types."""
+        found: dict[str, list[str]] = {}
+        query = select(_channels.name, _channels.channel_id).where(_channels.asset_id == asset_id)
+        for row in self._rows(query):
+            found.setdefault(row.name, []).append(row.channel_id)
+        return found
+
     def runs(self) -> Iterator[Row[Any]]:
         """The runs."""
         return self._rows(select(tables.runs).order_by(_runs.sequence))

@@ -32,6 +32,7 @@ from sqlalchemy.schema import CreateColumn
 from sift_server.catalog.migration_4 import make_rules
 from sift_server.catalog.migration_5 import make_calculated_channels
 from sift_server.catalog.migration_6 import make_reports
+from sift_server.catalog.migration_8 import make_retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -140,6 +141,7 @@ STEPS: tuple[Step, ...] = (
     make_calculated_channels,
     make_reports,
     _note_channels,
+    make_retention,
 )
 """The first leads from version 1 to 2, and so on."""
 

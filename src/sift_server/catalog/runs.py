@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sift_server.catalog import tables
@@ -227,6 +227,35 @@ class Runs:
 
         with self._context.database.write() as connection:
             return self._update(connection, run_id, stopped)
+
+    def count_annotations(self, run_id: str) -> int:
+        """How many annotations of a run there are that were not deleted."""
+        query = select(func.count()).where(
+            _annotations.run_id == run_id, _annotations.deleted_ns.is_(None)
+        )
+        with self._context.database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def delete(self, run_id: str) -> int:
+        """Delete a run and its annotations; reports about it stay. Gives how many annotations.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        now_ns = self._context.now_ns()
+        with self._context.database.write() as connection:
+            _get(connection, run_id)
+            deleted = connection.execute(
+                update(tables.annotations_table)
+                .where(_annotations.run_id == run_id, _annotations.deleted_ns.is_(None))
+                .values(deleted_ns=now_ns, modified_ns=now_ns)
+            )
+            for table in (tables.run_tags, tables.run_metadata):
+                connection.execute(delete(table).where(table.c.owner_id == run_id))
+            waiting = tables.rule_backlog
+            connection.execute(delete(waiting).where(waiting.c.run_id == run_id))
+            connection.execute(delete(tables.runs).where(_columns.run_id == run_id))
+        return int(deleted.rowcount)
 
     def _update(
         self, connection: Connection, run_id: str, change: Callable[[RunDraft], RunDraft]

@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Version of the tables below. Raised with every change to them; `migrations` has the way there."""
 
 metadata = MetaData()
@@ -587,4 +587,15 @@ api_keys = Table(
     Column("revoked_ns", BigInteger),
     # The largest one grows with every change.
     Column("changed_ns", BigInteger, nullable=False),
+)
+
+# How long, and how many bytes of, the points of an asset are kept. NULL for no limit.
+retention_policies = Table(
+    "retention_policies",
+    metadata,
+    Column("asset_id", ForeignKey("assets.asset_id"), primary_key=True),
+    Column("age_s", BigInteger),
+    Column("size_bytes", BigInteger),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
 )

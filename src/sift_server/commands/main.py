@@ -16,12 +16,13 @@ from rich.console import Console
 from sift_server.api.http_server import HttpLimits, allow_more_files
 from sift_server.api.tls import TlsFiles
 from sift_server.catalog import ErrorQueueLimits
-from sift_server.commands import errors, keys, rules
+from sift_server.commands import errors, keys, retention, rules
 from sift_server.commands.annotations import app as annotations_app
 from sift_server.commands.assets import assets
 from sift_server.commands.backup import backup, restore
 from sift_server.commands.channels import channels
 from sift_server.commands.connection import INTERRUPTED
+from sift_server.commands.delete import delete
 from sift_server.commands.doctor import doctor
 from sift_server.commands.export import export
 from sift_server.commands.import_ import import_
@@ -55,6 +56,7 @@ app = typer.Typer(
 app.add_typer(annotations_app, name="annotations")
 app.add_typer(errors.app, name="errors")
 app.add_typer(keys.app, name="keys")
+app.add_typer(retention.app, name="retention")
 app.add_typer(rules.app, name="rules")
 app.command(epilog="Example:  sift assets 'test-*' --json")(assets)
 app.command(epilog="Example:  sift channels 'motor.*' --asset rover --run 'drive 1'")(channels)
@@ -76,6 +78,10 @@ app.command(
     epilog="Example:  sift sql 'SELECT channel, max(value) FROM points GROUP BY channel' --json"
 )(sql)
 app.command(epilog="Example:  sift tail rover 'motor.*' --since 5m --rate 5")(tail)
+app.command(
+    epilog="Example:  sift delete --asset rover --channel motor.debug --end 2026-11-01T00:00:00Z"
+    " --dry-run"
+)(delete)
 app.command(epilog="Example:  sift restore /backups/monday ./telemetry-again")(restore)
 app.command(
     "import",

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 NS_MIN, NS_MAX = -(2**63), 2**63 - 1
 
 
+class RemovalAbandonedError(Exception):
+    """Nothing was removed: the caller wants to stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doomed:
     """Points to be removed: those that all of this is true of.

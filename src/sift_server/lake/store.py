@@ -23,6 +23,7 @@ from sift_server.lake.hot import HotColumns
 from sift_server.lake.merging import UnsortedFileError
 from sift_server.lake.overview_reading import read_overview
 from sift_server.lake.points import VARIABLE_KINDS, kind_of
+from sift_server.lake.removal import RemovalAbandonedError
 from sift_server.lake.snapshot import StoreSnapshot
 
 if TYPE_CHECKING:
@@ -318,6 +319,8 @@ class PointStore:
                 new += self._lake.rest(file, doomed, go_on)
         except BaseException as error:
             self._lake.abandon(new)
+            if isinstance(error, MergeAbandonedError):
+                raise RemovalAbandonedError from None
             if isinstance(error, UnsortedFileError):
                 raise FailedPreconditionError(
                     f"{error}: another program wrote it. Nothing was removed"

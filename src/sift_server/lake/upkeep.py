@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sift_server.lake.store import PointStore
 
 COMPACT_INTERVAL_MS = 2_000
@@ -15,6 +17,9 @@ COMPACT_INTERVAL_MS = 2_000
 
 TIDY_INTERVAL_S = 300
 """How often the log is summed up and old files are removed."""
+
+ENFORCE_INTERVAL_S = 60
+"""How often it is looked whether points are too old, or too many."""
 
 RETRY_INTERVAL_MS = 60_000
 """How long the thread waits after something failed."""
@@ -28,8 +33,17 @@ class Upkeep:
     Nothing waits for it: what fails is logged and tried again.
     """
 
-    def __init__(self, store: PointStore) -> None:
+    def __init__(
+        self,
+        store: PointStore,
+        enforce: Callable[[Callable[[], bool]], object] = lambda _: None,
+    ) -> None:
+        """Take the store, and what deletes points that are not to be kept.
+
+        That is asked with what says whether to go on.
+        """
         self._store = store
+        self._enforce = enforce
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sift-upkeep", daemon=True)
 
@@ -43,14 +57,21 @@ class Upkeep:
         if self._thread.ident is not None:
             self._thread.join()
 
+    def _goes_on(self) -> bool:
+        return not self._stopping.is_set()
+
     def _run(self) -> None:
         tidied_s: float | None = None
+        enforced_s: float | None = None
         wait_ms = COMPACT_INTERVAL_MS
         while not self._stopping.wait(wait_ms / 1_000):
             wait_ms = COMPACT_INTERVAL_MS
             try:
-                while self._store.compact(lambda: not self._stopping.is_set()):
+                while self._store.compact(self._goes_on):
                     pass
+                if enforced_s is None or time.monotonic() - enforced_s >= ENFORCE_INTERVAL_S:
+                    self._enforce(self._goes_on)
+                    enforced_s = time.monotonic()
                 if tidied_s is None or time.monotonic() - tidied_s >= TIDY_INTERVAL_S:
                     self._store.tidy()
                     while self._store.add_overview(lambda: not self._stopping.is_set()):

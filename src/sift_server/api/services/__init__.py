@@ -24,6 +24,7 @@ from sift_server.api.services import (
     ping,
     report_templates,
     reports,
+    retention,
     rule_evaluation,
     rules,
     runs,
@@ -37,13 +38,16 @@ from sift_server.api.services.annotations import AnnotationService
 if TYPE_CHECKING:
     from sift_server.catalog import Catalog
     from sift_server.lake import PointStore
+    from sift_server.retention import Deletion
     from sift_server.rules import RunReports
 
 __all__ = ["services"]
 
 
-def services(catalog: Catalog, store: PointStore, run_reports: RunReports) -> list[object]:
-    """Make all services over a catalog, the points, and what makes reports of them."""
+def services(
+    catalog: Catalog, store: PointStore, run_reports: RunReports, deletion: Deletion
+) -> list[object]:
+    """Make all services over a catalog, the points, and what reports on them and deletes them."""
     return [
         ping.PingService(),
         ingestion_configs_v1.IngestionConfigService(catalog),
@@ -55,6 +59,7 @@ def services(catalog: Catalog, store: PointStore, run_reports: RunReports) -> li
         report_templates.ReportTemplateService(catalog),
         reports.ReportService(catalog, run_reports),
         jobs.JobService(catalog, run_reports),
+        retention.RetentionService(catalog, deletion),
         AnnotationService(catalog),
         AnnotationLogService(catalog),
         tags.TagService(catalog),
