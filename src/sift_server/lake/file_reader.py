@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from sift_server.lake.files import STATISTICS_COLUMNS, Extent
 from sift_server.lake.points import VARIABLE_KINDS, Kind, Points, number_words
+from sift_server.lake.recent_tables import RecentTables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,12 +53,16 @@ class _Footer:
 
 
 class FileReader:
-    """Reads row groups, and remembers the footers of files. Safe from many threads."""
+    """Reads row groups, and remembers the footers of files. Safe from many threads.
+
+    Row groups of several channels are remembered for a moment, too.
+    """
 
     def __init__(self) -> None:
         self._footers: OrderedDict[Path, _Footer] = OrderedDict()
         self._row_groups_kept = 0
         self._lock = threading.Lock()
+        self._recent = RecentTables()
 
     def row_groups(
         self, file: DataFile, channel_id: str, start_ns: int, end_ns: int
@@ -120,13 +125,25 @@ class FileReader:
 
     def forget(self, paths: Iterable[Path]) -> None:
         """Drop what is remembered of files that are gone."""
+        gone = list(paths)
+        self._recent.forget(gone)
         with self._lock:
-            for path in paths:
+            for path in gone:
                 footer = self._footers.pop(path, None)
                 if footer is not None:
                     self._row_groups_kept -= len(footer.row_groups)
 
     def _read(self, group: RowGroup, columns: list[str]) -> Any:  # noqa: ANN401
+        if "channel_id" not in columns:
+            return self._decode(group, columns)
+        key = (group.path, group.number, frozenset(columns))
+        table = self._recent.get(key)
+        if table is None:
+            table = self._decode(group, columns)
+            self._recent.keep(key, table)
+        return table
+
+    def _decode(self, group: RowGroup, columns: list[str]) -> Any:  # noqa: ANN401
         with pq.ParquetFile(
             group.path,
             metadata=self._footer(group.path).metadata,
