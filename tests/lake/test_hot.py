@@ -63,8 +63,8 @@ def numbered(draw: st.DrawFn) -> tuple[int, list[int]]:
 def times_of(snapshot: HotSnapshot, channel_id: str) -> list[list[int]]:
     """Times of the rows that have a channel, for each flow and index that it has there."""
     by_place: dict[tuple[int, int], list[int]] = {}
-    for rows, index in snapshot.of_channel(channel_id):
-        by_place.setdefault((id(rows.layout), index), []).append(int(rows.timestamps_ns[0]))
+    for rows in snapshot.of_channel(channel_id):
+        by_place.setdefault((id(rows.layout), rows.channel), []).append(int(rows.timestamps_ns[0]))
     return sorted(by_place.values())
 
 
@@ -124,5 +124,5 @@ def test_who_publishes_does_not_wait_for_who_looks_for_rows(tmp_path: Path):
     reader.join(WAIT_S)
     assert not is_held_up
     # What came after the view was taken is not in it.
-    assert [rows.timestamps_ns.tolist() for rows, _ in views[0].hot] == [[1]]
+    assert [rows.timestamps_ns.tolist() for rows in views[0].hot] == [[1]]
     store.close()

@@ -164,7 +164,7 @@ def check(store: PointStore, sent: list[Any], start_ns: int, end_ns: int, bucket
             assert found == slow(points, cut, data_type)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=STEPS,
     group_points=st.sampled_from([7, 64]),

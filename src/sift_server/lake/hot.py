@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sift_server.lake.hot_index import HotIndex
+from sift_server.lake.hot_index import HotIndex, HotRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sift_server.lake.block import PointBlock
-    from sift_wire.columns import FlowRows
 
 
 class HotColumns:
@@ -53,6 +52,6 @@ class HotSnapshot:
         """Everything there is."""
         return self._blocks[: self._n_blocks]
 
-    def of_channel(self, channel_id: str) -> list[tuple[FlowRows, int]]:
-        """Rows that have a channel, and its index in them."""
+    def of_channel(self, channel_id: str) -> list[HotRows]:
+        """Rows that have a channel."""
         return self._index.of_channel(channel_id, self._n_blocks)

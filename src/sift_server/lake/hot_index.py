@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sift_server.lake.block import PointBlock, PointFlow
-    from sift_wire.columns import FlowRows
+    from sift_wire.columns import FlowLayout
 
 _LIST_SHIFT = 32
 """A flow's key: the number of its list above, its number in there below."""
@@ -40,8 +40,8 @@ class HotIndex:
         self._lists: dict[int, _ListedFlows] = {}
         """The lists of flows that blocks have, by `id`: a list that is here is not freed."""
 
-    def of_channel(self, channel_id: str, n_blocks: int) -> list[tuple[FlowRows, int]]:
-        """Rows that have a channel, in the first blocks, and its index in them.
+    def of_channel(self, channel_id: str, n_blocks: int) -> list[HotRows]:
+        """Rows that have a channel, in the first blocks.
 
         Those of one flow are in the order of blocks.
         """
@@ -50,7 +50,7 @@ class HotIndex:
             parts = self._parts[:]
             places = [place for each in self._lists.values() for place in each.places(channel_id)]
         return [
-            (self._blocks[block].rows(group), index)
+            _hot_rows(self._blocks[block], group, index)
             for key, index in places
             for part in parts
             for block, group in part.groups_of(key)
@@ -76,6 +76,56 @@ class HotIndex:
         if listed is None:
             listed = self._lists[id(flows)] = _ListedFlows(len(self._lists), flows)
         return listed
+
+
+class HotRows(NamedTuple):
+    """Where the points of a channel are in a group of a block. There may be very many of these.
+
+    Attributes:
+        block: The block.
+        run_id: The run of the group.
+        layout: Its flow's layout.
+        channel: The channel's index there.
+        first_row: Where the times of its rows begin.
+        first_cell: Where the channel's words begin.
+        n_rows: How many rows there are.
+    """
+
+    block: PointBlock
+    run_id: str
+    layout: FlowLayout
+    channel: int
+    first_row: int
+    first_cell: int
+    n_rows: int
+
+    @property
+    def timestamps_ns(self) -> NDArray[np.int64]:
+        """Times of the rows."""
+        return self.block.timestamps_ns[self.first_row : self.first_row + self.n_rows]
+
+    @property
+    def words(self) -> NDArray[np.uint64]:
+        """The channel's words."""
+        return self.block.words[self.first_cell : self.first_cell + self.n_rows]
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Where it has a value."""
+        return self.block.present[self.first_cell : self.first_cell + self.n_rows]
+
+
+def _hot_rows(block: PointBlock, group: int, index: int) -> HotRows:
+    row = block.groups[group].tolist()
+    return HotRows(
+        block,
+        block.run_ids[row[kernels.RUN]],
+        block.flows[row[kernels.FLOW]].layout,
+        index,
+        row[kernels.ROWS_START],
+        row[kernels.CELLS_START] + index * row[kernels.ROWS_MAX],
+        row[kernels.ROWS],
+    )
 
 
 class _Part(NamedTuple):

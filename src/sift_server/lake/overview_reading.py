@@ -45,8 +45,7 @@ def read_overview(
     """
     cut = Buckets.of(start_ns, end_ns, buckets)
     sums = _Sums(cut, view.kind)
-    for points in view.hot_points_of(run_id, start_ns, end_ns):
-        sums.add_points(points)
+    sums.add_points(view.hot_points_of(run_id, start_ns, end_ns))
     for file in view.files:
         if not file.extent.may_hold(view.channel_id, start_ns, end_ns):
             continue

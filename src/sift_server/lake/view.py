@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sift_server.lake.points import Points, joined_points, part_of, words_to_arrow
+from sift_server.lake.points import VARIABLE_KINDS, Points, joined_points, part_of, words_to_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sift_server.lake.file_reader import FileReader, RowGroup
     from sift_server.lake.files import DataFile
+    from sift_server.lake.hot_index import HotRows
     from sift_server.lake.points import Kind
-    from sift_wire.columns import FlowRows
 
 WINDOW_POINTS = 64 * 1024
 """Points of row groups after which a window ends, as soon as it can. A full row group has more: it
@@ -32,14 +32,14 @@ class ChannelView:
     Attributes:
         channel_id: The channel.
         kind: Kind of its values.
-        hot: Rows that have the channel, and its index in them.
+        hot: Rows that have the channel.
         files: Files of the table.
         reader: What reads them.
     """
 
     channel_id: str
     kind: Kind
-    hot: Sequence[tuple[FlowRows, int]]
+    hot: Sequence[HotRows]
     files: tuple[DataFile, ...]
     reader: FileReader
 
@@ -48,7 +48,7 @@ class ChannelView:
 
         An empty string stands for 'no run'.
         """
-        found = {rows.run_id for rows, _ in self.hot}
+        found = {rows.run_id for rows in self.hot}
         for group in self._row_groups(start_ns, end_ns):
             if group.run_id is not None:
                 found.add(group.run_id)
@@ -96,24 +96,32 @@ class ChannelView:
         for file in self.files:
             yield from self.reader.row_groups(file, self.channel_id, start_ns, end_ns)
 
-    def hot_points_of(self, run_id: str | None, start_ns: int, end_ns: int) -> Iterator[Points]:
+    def hot_points_of(self, run_id: str | None, start_ns: int, end_ns: int) -> Points:
         """Hot points of a run, or all of them, between two times, as they came."""
-        for rows, index in self.hot:
-            if run_id not in (None, rows.run_id):
-                continue
-            mine = rows.present[index] & (rows.timestamps_ns >= start_ns)
-            mine &= rows.timestamps_ns < end_ns
-            if mine.any():
-                yield Points(
-                    rows.timestamps_ns[mine],
-                    words_to_arrow(self.kind, rows.words[index][mine], rows.heap),
-                )
+        hot = [rows for rows in self.hot if run_id in (None, rows.run_id)]
+        if not hot:
+            return joined_points(self.kind, [])
+        times_ns = np.concatenate([rows.timestamps_ns for rows in hot])
+        mine = np.concatenate([rows.present for rows in hot])
+        mine &= (times_ns >= start_ns) & (times_ns < end_ns)
+        if self.kind in VARIABLE_KINDS:
+            ends = np.cumsum([rows.n_rows for rows in hot]).tolist()
+            values = pa.concat_arrays(
+                [
+                    words_to_arrow(
+                        self.kind, rows.words[mine[end - rows.n_rows : end]], rows.block.heap
+                    )
+                    for rows, end in zip(hot, ends, strict=True)
+                ]
+            )
+        else:
+            words = np.concatenate([rows.words for rows in hot])
+            values = pa.array(words if mine.all() else words[mine])
+        return Points(times_ns if mine.all() else times_ns[mine], values)
 
     def _hot_points(self, run_id: str, start_ns: int, end_ns: int) -> Points:
         """Hot points of a run between two times, sorted by time."""
-        return _by_time(
-            joined_points(self.kind, list(self.hot_points_of(run_id, start_ns, end_ns)))
-        )
+        return _by_time(self.hot_points_of(run_id, start_ns, end_ns))
 
 
 def _by_time(points: Points) -> Points:
