@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 from pyarrow import csv
 
@@ -65,8 +67,12 @@ def main() -> None:
             text=True,
         )
         seconds = time.perf_counter() - began
+        client = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ours = psutil.Process(server.process.pid).cpu_times()
         server.stop()
         print(f"{path.stat().st_size / 1e6:,.0f} MB: {seconds:.1f} s")
+        print(f"processor: command {client.ru_utime + client.ru_stime:.1f} s", end="")
+        print(f", server {ours.user + ours.system:.1f} s with its start")
         print(json.dumps(json.loads(done.stdout), indent=2))
 
 

@@ -84,6 +84,28 @@ def test_nobody_is_asked_where_nobody_is(served, write):
     assert "--yes" in done.stderr
 
 
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_person_is_asked(served, write, answer):
+    """Having seen what would be sent."""
+    path = write("time,x\n1656083836,1\n")
+    person, terminal = os.openpty()
+    os.write(person, f"{answer}\n".encode())
+    done = subprocess.run(
+        [
+            sys.executable, "-c", "from sift_server.commands import main; main()",
+            "import", str(path), "--asset", f"asked {answer}", "--uri", served_uri(served.folder),
+        ],
+        env={**os.environ, "SIFT_API_KEY": served.server.api_key},
+        stdin=terminal, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(person)
+    os.close(terminal)
+    assert "absolute unix seconds" in done.stderr
+    assert f"Import into asset asked {answer}?" in done.stderr
+    assert done.returncode == (0 if answer == "y" else 1), done.stderr
+    assert ("nothing was sent" in done.stderr) == (answer == "n")
+
+
 def test_options_correct_what_was_found(served, write):
     """Types, units, names, the time, and which columns."""
     path = write("a;b;c;d\n007;24.06.2022 17:17:16;1;x\n008;24.06.2022 17:17:17;2;y\n")
