@@ -415,3 +415,11 @@ def test_corrections_change_a_plan(write):
         corrected(plan, Corrections(channels={"speed": "state"}))
     with pytest.raises(PlanError, match="no column 'spee'; there are 'speed"):
         corrected(plan, Corrections(only=("spee",)))
+
+
+def test_everything_may_be_quoted(write):
+    """Numbers and times, too; nothing in quotes is nothing, but in text."""
+    path = write('"time","x","word"\n"0","1.5","a"\n"1","",""\n"2","2.5","b"\n')
+    points = points_of(path)
+    assert points["x"] == [(0, 1.5), (2 * SECOND, 2.5)]
+    assert points["word"] == [(0, "a"), (SECOND, ""), (2 * SECOND, "b")]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sift_files.csv.quotes import cut_rows
 from sift_files.errors import UnreadableFileError
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ def blocks_of(
     Raises:
         UnreadableFileError: A row is too long, or the file is damaged.
     """
-    quoted = _quoted(delimiter)
     rest, size, end, line = b"", first_bytes or BLOCK_BYTES, start, first_line
     newline = b""
     while True:
@@ -66,7 +65,7 @@ def blocks_of(
         if not data:
             return
         newline = newline or (b"\n" if b"\n" in data else b"\r" if b"\r" in data else b"")
-        cut, has_newlines, unclosed = _cut(data, newline or b"\n", quoted, at_end=at_end)
+        cut, has_newlines, unclosed = cut_rows(data, newline or b"\n", delimiter, at_end=at_end)
         if unclosed >= 0:
             line += data.count(newline or b"\n", 0, unclosed)
             raise UnreadableFileError(f"the quote that line {line:,} opens is not closed")
@@ -84,34 +83,3 @@ def blocks_of(
         if at_end:
             return
         size = BLOCK_BYTES
-
-
-def _quoted(delimiter: str) -> re.Pattern[bytes]:
-    before = re.escape(delimiter.encode())
-    return re.compile(rb"(?:\A|(?<=[\r\n])|(?<=" + before + rb'))"[^"]*(?:""[^"]*)*("|\Z)')
-
-
-def _cut(
-    data: bytes, newline: bytes, quoted: re.Pattern[bytes], *, at_end: bool
-) -> tuple[int, bool, int]:
-    """Where the last row ends, and whether quoted cells before have newlines in them.
-
-    Last, at the end, where a quote begins that is not closed; -1 if none does.
-    """
-    spans: list[tuple[int, int]] = []
-    unclosed = -1
-    if b'"' in data:
-        for found in quoted.finditer(data):
-            if not found[1]:
-                unclosed = found.start()
-            if not found[1] or newline in found[0]:
-                spans.append(found.span())
-    if at_end:
-        return len(data), bool(spans), unclosed
-    limit = len(data)
-    while (at := data.rfind(newline, 0, limit)) >= 0:
-        inside = next((span for span in reversed(spans) if span[0] <= at < span[1]), None)
-        if inside is None:
-            return at + 1, any(span[1] <= at for span in spans), -1
-        limit = inside[0]
-    return 0, False, -1

@@ -86,7 +86,8 @@ app.command(epilog="Example:  sift restore /backups/monday ./telemetry-again")(r
 app.command(
     "import",
     epilog="Example:  sift import flight.csv --asset rocket --run 'flight 12'"
-    " --start-time 2022-06-24T15:17:16Z --dry-run",
+    " --start-time 2022-06-24T15:17:16Z --dry-run    Exit status: 0 if all is in; 1 if not, or if"
+    " cells do not fit; 2 for a wrong option or plan; 130 after Ctrl-C.",
 )(import_)
 
 
