@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from typing import TYPE_CHECKING
 
@@ -144,3 +145,20 @@ def test_rest_has_it_too(folder: Path):
     assert policy["ageSeconds"] == str(9 * 7 * 86_400)
     call("DELETE", f"/api/v1/retention-policies/{asset_id}")
     assert run(folder, "retention", "list", "--json").stdout.strip() == "[]"
+
+
+def test_a_server_enforces_policies_by_itself(folder: Path, tmp_path: Path):
+    """Of points of September 2026, soon after it starts; a policy is kept like all else."""
+    run(folder, "retention", "set", "--asset", "rover", "--age", "1h")
+    # Moves what is in memory into the table, where it is looked at first.
+    run(folder, "delete", "--asset", "rover", "--dry-run")
+    copy = tmp_path / "copy"
+    assert CliRunner().invoke(app, ["backup", str(folder), str(copy)]).exit_code == 0
+    restored = tmp_path / "restored"
+    assert CliRunner().invoke(app, ["restore", str(copy), str(restored)]).exit_code == 0
+
+    with Server(ServerSettings(restored, port=0)):
+        due_s = time.monotonic() + 30
+        while points(restored) and time.monotonic() < due_s:
+            time.sleep(0.1)
+        assert points(restored) == 0
