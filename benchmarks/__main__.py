@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import alone, growth, report, rules, streams, targets
+from benchmarks import alone, growth, reading, report, rules, streams, targets
 from benchmarks.sizes import FULL, QUICK, SMOKE
 
 
@@ -23,15 +23,20 @@ def main(
         bool, typer.Option(help="Measure the published clients too; they are installed first.")
     ] = True,
     only: Annotated[
-        str, typer.Option(help="One of streams, alone, growth, rules; the others are left out.")
+        str,
+        typer.Option(
+            help="One of streams, alone, growth, rules, reading; the others are left out."
+        ),
     ] = "",
 ) -> None:
     """Measure ours and others side by side, print tables, and write benchmarks/RESULTS.md.
 
     Example: make bench OPTIONS='--only alone --rounds 5'
     """
-    if only not in {"", "streams", "alone", "growth", "rules"}:
-        raise typer.BadParameter(f"--only takes streams, alone, growth or rules, not {only!r}")
+    if only not in {"", "streams", "alone", "growth", "rules", "reading"}:
+        raise typer.BadParameter(
+            f"--only takes streams, alone, growth, rules or reading, not {only!r}"
+        )
     if smoke:
         size = SMOKE
     elif quick:
@@ -47,6 +52,8 @@ def main(
         sections += growth.run(size)
     if only in {"", "rules"}:
         sections += rules.run(size)
+    if only in {"", "reading"}:
+        sections += reading.run(size)
     judged = targets.judge(sections)
     judged.show()
     if not (quick or smoke or only):

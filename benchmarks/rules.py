@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from benchmarks.load import CHANNELS, VALUES_PER_S, sensor_values, steady_load
 from benchmarks.report import Section, console, rate
 from benchmarks.senders.workload import START_NS, STEP_NS
 from benchmarks.servers import API_KEY, sift_serve
@@ -28,27 +27,15 @@ from sift_py.ingestion.service import IngestionService
 from support.serving import plain_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
     from benchmarks.servers import BenchmarkServer
     from benchmarks.sizes import Size
-    from sift_py.grpc.transport import SiftChannel
 
-CHANNELS = 100
 RULES = 100
-VALUES_PER_S = 1_000_000
-"""What is ingested meanwhile, when latency is measured."""
-CALL_S = 0.05
-"""How often some of it is sent."""
 COST_VALUES = 40_000_000
 STORED_VALUES = 40_000_000
 POINTS_PER_CALL = 4_000_000
 POLL_S = 0.002
 ANNOTATION_WAIT_S = 30
-TRUE_EVERY_S = 10
-"""How often a rule is true on the values that are ingested, for a second."""
 
 
 def run(size: Size) -> list[Section]:
@@ -96,42 +83,6 @@ def _rule(name: str, expression: str, channel: ChannelConfig) -> RuleConfig:
     )
 
 
-def _values(times_ns: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """Noise of a sensor around 20, and for a second in ten around 25."""
-    chance = np.random.default_rng(seed)
-    is_high = times_ns // 1_000_000_000 % TRUE_EVERY_S == seed % TRUE_EVERY_S
-    return np.round(20 + 5.0 * is_high + chance.uniform(-0.4, 0.4, len(times_ns)), 4)
-
-
-@contextmanager
-def _load(channel: SiftChannel, config: TelemetryConfig) -> Iterator[list[int]]:
-    """Ingest at a steady rate meanwhile; gives the list of how many values each call had."""
-    service = IngestionService(channel, config)
-    stopping = threading.Event()
-    sent: list[int] = []
-    rows = int(VALUES_PER_S * CALL_S) // CHANNELS
-    step_ns = int(CALL_S * 1e9) // rows
-
-    def send() -> None:
-        begin_ns, begin_s = time.time_ns(), time.perf_counter()
-        number = 0
-        while not stopping.is_set():
-            times_ns = begin_ns + (np.arange(rows) + number * rows) * step_ns
-            columns = {f"sensor.{n}": _values(times_ns, n) for n in range(CHANNELS)}
-            service.ingest_columns("all", times_ns, columns)
-            sent.append(rows * CHANNELS)
-            number += 1
-            time.sleep(max(0.0, begin_s + number * CALL_S - time.perf_counter()))
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        yield sent
-    finally:
-        stopping.set()
-        thread.join()
-
-
 def _latency(section: Section, size: Size) -> None:
     console.print("[dim]rules, latency", highlight=False)
     taken_ms: list[float] = []
@@ -145,7 +96,7 @@ def _latency(section: Section, size: Size) -> None:
         probe = IngestionService(probing, config)
         probe.ingest_flows(_probe_row(0.0))
         wait_until_idle(server)
-        with _load(channel, config) as sent:
+        with steady_load(channel, config) as sent:
             begin_s = time.perf_counter()
             for _ in range(size.rule_latencies):
                 time.sleep(np.random.default_rng().uniform(0.05, 0.15))
@@ -189,7 +140,7 @@ def _cost(section: Section, size: Size) -> None:
     costs: dict[int, list[float]] = {RULES: [], 0: []}
     rows = max(10, int(COST_VALUES * size.part) // CHANNELS)
     times_ns = START_NS + np.arange(rows, dtype=np.int64) * STEP_NS
-    columns = {f"sensor.{n}": _values(times_ns, n) for n in range(CHANNELS)}
+    columns = {f"sensor.{n}": sensor_values(times_ns, n) for n in range(CHANNELS)}
     for number in range(2 * size.rounds + 1):
         # Whoever is first in one pair is second in the next.
         for rules in sorted(rates, reverse=bool(number % 2)):
@@ -227,7 +178,7 @@ def _explicit(section: Section, size: Size) -> None:
         for first in range(0, count, POINTS_PER_CALL):
             steps = np.arange(first, min(first + POINTS_PER_CALL, count), dtype=np.int64)
             times_ns = steps * STEP_NS + START_NS
-            service.ingest_columns("one", times_ns, {"sensor": _values(times_ns, 1)})
+            service.ingest_columns("one", times_ns, {"sensor": sensor_values(times_ns, 1)})
         time.sleep(size.flush_wait_s)
         wait_until_idle(server)
         rules = [_rule("high", "$1 > 24.5", sensor)]

@@ -22,6 +22,8 @@ class Size:
         clients: Clients at once.
         clients_s: How long they stream.
         rule_latencies: How often it is measured how soon an annotation is there.
+        read_points: Points of the channel that is read.
+        read_latencies: How often it is measured how soon an answer begins, or a point is there.
     """
 
     rounds: int
@@ -36,6 +38,8 @@ class Size:
     clients: int
     clients_s: float
     rule_latencies: int
+    read_points: int
+    read_latencies: int
 
 
 FULL = Size(
@@ -51,6 +55,8 @@ FULL = Size(
     clients=200,
     clients_s=20.0,
     rule_latencies=400,
+    read_points=10_000_000,
+    read_latencies=200,
 )
 QUICK = Size(
     rounds=1,
@@ -65,6 +71,8 @@ QUICK = Size(
     clients=200,
     clients_s=5.0,
     rule_latencies=100,
+    read_points=2_000_000,
+    read_latencies=50,
 )
 SMOKE = Size(
     rounds=1,
@@ -79,5 +87,7 @@ SMOKE = Size(
     clients=3,
     clients_s=0.5,
     rule_latencies=3,
+    read_points=20_000,
+    read_latencies=3,
 )
 """Measures nothing; shows that everything runs."""

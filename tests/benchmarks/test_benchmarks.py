@@ -26,6 +26,7 @@ RUN_TIMEOUT_S = 150
         ("alone", ["Parts on their own", "Bytes a value"]),
         ("growth", ["Cost as work grows", "Small batches"]),
         ("rules", ["Rules"]),
+        ("reading", ["Reading", "Live"]),
     ],
 )
 def test_each_part_runs_to_its_tables(part: str, tables: list[str]):
