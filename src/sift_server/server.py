@@ -14,6 +14,7 @@ from sift_server.api.arrow import (
     ANSWER_THREADS,
     DataQuestions,
     FollowQuestion,
+    OverviewQuestions,
     Questions,
     SqlQuestions,
 )
@@ -267,7 +268,11 @@ class Server:
         self._open.callback(sql.close)
         return Questions(
             threads,
-            {"data": DataQuestions(catalog, store), "sql": SqlQuestions(sql)},
+            {
+                "data": DataQuestions(catalog, store),
+                "overview": OverviewQuestions(catalog, store),
+                "sql": SqlQuestions(sql),
+            },
             {"follow": FollowQuestion(catalog, feed)},
         )
 

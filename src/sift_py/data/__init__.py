@@ -18,6 +18,7 @@ from sift_py.errors import MissingExtraError
 try:
     from sift_py.data.following import Following, follow
     from sift_py.data.iteration import iter_channels
+    from sift_py.data.overview import Overview, read_overview
     from sift_py.data.query import CalculatedChannelQuery, ChannelQuery, DataQuery
     from sift_py.data.reading import read_channels
     from sift_py.data.readings import ChannelReadings, Readings
@@ -37,9 +38,11 @@ __all__ = [
     "DataQuery",
     "DataService",
     "Following",
+    "Overview",
     "Readings",
     "follow",
     "iter_channels",
     "read_channels",
+    "read_overview",
     "sql",
 ]

@@ -91,6 +91,18 @@ class Finder:
             if name not in self._channels:
                 raise self._unknown(name)
 
+    def channel_id(self, name: str) -> str:
+        """Id of a channel; not of a calculated one.
+
+        Raises:
+            DataError: There is none of the name.
+        """
+        self._fetch([name])
+        channel = self._channels.get(name)
+        if channel is None:
+            raise self._unknown(name)
+        return str(channel.channel_id)
+
     def find(
         self,
         channels: Iterable[str | ChannelQuery | CalculatedChannelQuery],

@@ -12,6 +12,7 @@ from sift_server.bit_fields import element_values
 from sift_wire.columns import DataType
 
 if TYPE_CHECKING:
+    from sift_server.lake.overview import Overview
     from sift_server.query.reader import RunPoints
     from sift_server.query.values import AssetInfo, ChannelInfo, RunInfo
 
@@ -69,6 +70,33 @@ def point_schema(
     fields = [pa.field(name, kind, nullable=False) for name, kind in columns]
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return pa.schema(fields, metadata={b"sift": text.encode()})
+
+
+def overview_batch(channel: ChannelInfo, asset: AssetInfo, overview: Overview) -> Any:  # noqa: ANN401
+    """What a channel is like in buckets of time, as a record batch: a row a bucket.
+
+    Columns are `start`, and `last_time`, `last`, `minimum` and `maximum` of the points of a bucket.
+    The metadata `sift` of the schema says what of, and how wide buckets are (`bucket_ns`).
+    """
+    kind = _VALUE_TYPES[channel.data_type]
+    document = {
+        "channel_id": channel.channel_id,
+        "channel": channel.name,
+        "data_type": channel.data_type.name,
+        "unit": channel.unit,
+        "enum_types": [[name, key] for name, key in channel.enum_types],
+        "asset": asset.name,
+        "bucket_ns": overview.bucket_ns,
+    }
+    columns = {
+        "start": _fixed(TIME, overview.starts_ns),
+        "last_time": _fixed(TIME, overview.last_ns),
+        "last": pa.array(overview.last).cast(kind),
+        "minimum": pa.array(overview.minimum).cast(kind),
+        "maximum": pa.array(overview.maximum).cast(kind),
+    }
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return pa.record_batch(columns, metadata={b"sift": text.encode()})
 
 
 def point_batch(schema: Any, channel: ChannelInfo, points: RunPoints) -> Any:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 ```text
 POST /arrow/v1/data      points of channels: the question is a `sift.data.v2.GetDataRequest`
+POST /arrow/v1/overview  what a channel is like in buckets of time: see `overview.py`
 POST /arrow/v1/sql       what a statement asks for: the question is `{"statement": "SELECT ..."}`
 POST /arrow/v1/follow    points as they come: see `follow.py`
 ```
@@ -23,6 +24,7 @@ from sift_server.api.arrow.door import (
     Questions,
 )
 from sift_server.api.arrow.follow import FollowQuestion
+from sift_server.api.arrow.overview import OverviewQuestions
 from sift_server.api.arrow.sql import SqlQuestions
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "DataQuestions",
     "FollowQuestion",
     "OpenQuestion",
+    "OverviewQuestions",
     "Question",
     "Questions",
     "SqlQuestions",

@@ -29,6 +29,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from sift_server.api.arrow.asked import NS_MAX, object_of, text_of, time_of
 from sift_server.api.arrow.door import (
     ANSWER_START,
     ArrowStream,
@@ -59,7 +60,6 @@ LOOK_MS = 500
 FOLLOWED_NAMES_MAX = 10_000
 """Names and ids of a question."""
 
-_NS_MIN, _NS_MAX = -(2**63), 2**63 - 1
 _BEAT = note_stream(b"sift.beat", "")
 _KNOWN = frozenset({"asset_id", "channel_ids", "channels", "run_id", "from_ns", "marks"})
 
@@ -194,12 +194,8 @@ def _read(asked: Any) -> tuple[Selection, Backlog]:  # noqa: ANN401
     Raises:
         InvalidArgumentError: It is none.
     """
-    if not isinstance(asked, dict):
-        raise InvalidArgumentError("the question is a JSON object")
-    for key in asked:
-        if key not in _KNOWN:
-            raise InvalidArgumentError(f"{key!r} is none of {', '.join(sorted(_KNOWN))}")
-    asset_id = _text(asked, "asset_id")
+    asked = object_of(asked, _KNOWN)
+    asset_id = text_of(asked, "asset_id")
     ids = _texts(asked, "channel_ids")
     names = _texts(asked, "channels")
     if (asset_id is None) == (ids is None):
@@ -210,25 +206,18 @@ def _read(asked: Any) -> tuple[Selection, Backlog]:  # noqa: ANN401
         asset_id,
         ("*",) if names is None else tuple(names),
         frozenset(ids or ()),
-        _text(asked, "run_id"),
+        text_of(asked, "run_id"),
     )
     backlog = Backlog()
     if "from_ns" in asked:
-        backlog.rest = _time(asked["from_ns"], "from_ns"), _NS_MAX
+        backlog.rest = time_of(asked["from_ns"], "from_ns"), NS_MAX
     marks = asked.get("marks", {})
     if not isinstance(marks, dict) or not all(isinstance(each, dict) for each in marks.values()):
         raise InvalidArgumentError("marks is an object of run ids, each with one of channel ids")
     for run_id, by_channel in marks.items():
         for channel_id, mark in by_channel.items():
-            backlog.parts[run_id, channel_id] = _time(mark, "marks"), _NS_MAX
+            backlog.parts[run_id, channel_id] = time_of(mark, "marks"), NS_MAX
     return selection, backlog
-
-
-def _text(asked: dict[str, Any], key: str) -> str | None:
-    text = asked.get(key)
-    if text is not None and not isinstance(text, str):
-        raise InvalidArgumentError(f"{key} is a string, not {text!r:.40}")
-    return text
 
 
 def _texts(asked: dict[str, Any], key: str) -> list[str] | None:
@@ -243,9 +232,3 @@ def _texts(asked: dict[str, Any], key: str) -> list[str] | None:
             f" {FOLLOWED_NAMES_MAX:,}"
         )
     return texts
-
-
-def _time(time_ns: Any, key: str) -> int:  # noqa: ANN401
-    if type(time_ns) is not int or not _NS_MIN <= time_ns <= _NS_MAX:
-        raise InvalidArgumentError(f"{key} is whole nanoseconds in 64 bits, not {time_ns!r:.40}")
-    return time_ns
