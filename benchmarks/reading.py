@@ -24,7 +24,7 @@ from benchmarks.senders.workload import START_NS, STEP_NS
 from benchmarks.servers import API_KEY, sift_serve
 from benchmarks.services import connect
 from benchmarks.streams import wait_until_idle
-from sift_py.data import follow, read_channels
+from sift_py.data import follow, read_channels, read_overview
 from sift_py.ingestion.channel import ChannelConfig, ChannelDataType
 from sift_py.ingestion.config.telemetry import TelemetryConfig
 from sift_py.ingestion.flow import FlowConfig
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sift_py.grpc.transport import SiftChannel
 
 POINTS_PER_CALL = 2_000_000
+PIXELS = 2_000
 FOLLOWERS = 100
 FOLLOW_WAIT_S = 30
 TARGET_POINTS = 10_000_000
@@ -53,7 +54,8 @@ def run(size: Size) -> list[Section]:
         "Reading",
         "All points of a channel of doubles in the table, by `read_channels`, until they are an"
         " Arrow table in the client; and the same two columns by `pyarrow.parquet.read_table` from"
-        " one file, as pyarrow writes it and as our table is written. In turn, medians.",
+        " one file, as pyarrow writes it and as our table is written. In turn, medians. Overview:"
+        f" by `read_overview`, of all points, {PIXELS:,} pixels.",
         ["what", "reached"],
     )
     _throughput(reading, size)
@@ -72,14 +74,15 @@ def run(size: Size) -> list[Section]:
     return [reading, live]
 
 
-def _fill(channel: SiftChannel, count: int) -> None:
+def _fill(channel: SiftChannel, count: int, begin: int = 0) -> None:
+    """Ingest points of one channel, from one number to before another."""
     config = TelemetryConfig(
         asset_name="stored",
         ingestion_client_key="stored",
         flows=[FlowConfig("one", [ChannelConfig("sensor", ChannelDataType.DOUBLE)])],
     )
     service = IngestionService(channel, config)
-    for first in range(0, count, POINTS_PER_CALL):
+    for first in range(begin, count, POINTS_PER_CALL):
         steps = np.arange(first, min(first + POINTS_PER_CALL, count), dtype=np.int64)
         times_ns = steps * STEP_NS + START_NS
         service.ingest_columns("one", times_ns, {"sensor": sensor_values(times_ns, 1)})
@@ -114,6 +117,7 @@ def _throughput(section: Section, size: Size) -> None:
                 begin_s = time.perf_counter()
                 pq.read_table(path)
                 taken[name].append(time.perf_counter() - begin_s)
+        _overviews(section, server, channel, size)
         section.note_memory(server.peak_memory_bytes())
     ours_s, plain_s, like_s = (statistics.median(each) for each in taken.values())
     section.figures["10 million points into Arrow"] = ours_s * TARGET_POINTS / count
@@ -126,6 +130,36 @@ def _throughput(section: Section, size: Size) -> None:
         ["pyarrow, a file as it writes it", f"{plain_s:.3f} s"],
         ["pyarrow, a file as our table is written", f"{like_s:.3f} s"],
     ]
+
+
+def _overviews(section: Section, server: BenchmarkServer, channel: SiftChannel, size: Size) -> None:
+    """How long the overview of a channel takes, and how that grows with its points."""
+    counts = [size.read_points, size.overview_points]
+    taken_ms = [_overview_ms(channel, size.rounds)]
+    console.print("[dim]reading, overviews", highlight=False)
+    _fill(channel, counts[1], counts[0])
+    time.sleep(size.flush_wait_s)
+    wait_until_idle(server)
+    taken_ms.append(_overview_ms(channel, size.rounds))
+    section.figures["overview of 2,000 pixels, many points"] = taken_ms[1]
+    section.figures["overview, part by which it grew / part by which points did"] = (
+        taken_ms[1] / taken_ms[0] / (counts[1] / counts[0])
+    )
+    section.rows += [
+        [f"overview of {count:,} points, {PIXELS:,} pixels", f"{each_ms:.0f} ms"]
+        for count, each_ms in zip(counts, taken_ms, strict=True)
+    ]
+
+
+def _overview_ms(channel: SiftChannel, rounds: int) -> float:
+    taken_ms = []
+    for _ in range(rounds):
+        begin_s = time.perf_counter()
+        overview = read_overview("stored", "sensor", pixels=PIXELS, source=channel)
+        taken_ms.append((time.perf_counter() - begin_s) * 1e3)
+        if not PIXELS // 2 <= len(overview) <= PIXELS:
+            raise RuntimeError(f"the overview has {len(overview)} of {PIXELS} pixels")
+    return statistics.median(taken_ms)
 
 
 def _files(folder: Path, points: Any) -> tuple[Path, Path]:  # noqa: ANN401 (readings)
@@ -161,8 +195,8 @@ def _latencies(section: Section, size: Size) -> None:
         probe = IngestionService(probing, config)
         probe.ingest_flows(_row())
         wait_until_idle(server)
-        with steady_load(channel, config) as sent:
-            begin_s = time.perf_counter()
+        with steady_load(server, config) as sent:
+            before, begin_s = sent.value, time.perf_counter()
             time.sleep(1)
             sensors = read_channels("live", "sensor.*", time.time_ns() - 10**9, source=probing)
             sensor_ids = [each.channel_id for each in sensors]
@@ -187,7 +221,7 @@ def _latencies(section: Section, size: Size) -> None:
                     f"a point there for who follows, with {FOLLOWERS} others",
                     _followed(probe, probing, size.read_latencies),
                 )
-            came = sum(sent) / (time.perf_counter() - begin_s)
+            came = (sent.value - before) / (time.perf_counter() - begin_s)
         section.note_memory(server.peak_memory_bytes())
     section.rows.append(["values that came meanwhile", rate(came), ""])
 

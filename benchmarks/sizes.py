@@ -23,6 +23,7 @@ class Size:
         clients_s: How long they stream.
         rule_latencies: How often it is measured how soon an annotation is there.
         read_points: Points of the channel that is read.
+        overview_points: Points that there is an overview of, beside that of `read_points`.
         read_latencies: How often it is measured how soon an answer begins, or a point is there.
     """
 
@@ -39,6 +40,7 @@ class Size:
     clients_s: float
     rule_latencies: int
     read_points: int
+    overview_points: int
     read_latencies: int
 
 
@@ -56,6 +58,7 @@ FULL = Size(
     clients_s=20.0,
     rule_latencies=400,
     read_points=10_000_000,
+    overview_points=100_000_000,
     read_latencies=200,
 )
 QUICK = Size(
@@ -72,6 +75,7 @@ QUICK = Size(
     clients_s=5.0,
     rule_latencies=100,
     read_points=2_000_000,
+    overview_points=10_000_000,
     read_latencies=50,
 )
 SMOKE = Size(
@@ -88,6 +92,7 @@ SMOKE = Size(
     clients_s=0.5,
     rule_latencies=3,
     read_points=20_000,
+    overview_points=50_000,
     read_latencies=3,
 )
 """Measures nothing; shows that everything runs."""

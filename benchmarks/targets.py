@@ -82,6 +82,8 @@ TARGETS = (
     Target("10 million points into Arrow", 0.5, " s", is_most=True),
     Target("reading points / pyarrow, a file as pyarrow writes it", 0.5),
     Target("reading points / pyarrow, a file as our table is written", 0.5),
+    Target("overview of 2,000 pixels, many points", 300, " ms", is_most=True),
+    Target("overview, part by which it grew / part by which points did", 0.5, is_most=True),
     Target("first byte of hot points, p99", 20, " ms", is_most=True),
     Target("first byte of stored points, p99", 20, " ms", is_most=True),
     Target("points readable when acknowledged, part", 1),
