@@ -11,6 +11,7 @@ DIR/
     keys              idempotency keys of batches that were acknowledged, the last 65,536
     log/              the ingest log: what was acknowledged and is not in the table yet
     lake/             the Delta table of points
+    uploads/          files that wait for their import, or may be retried
     damaged/          what a repair set aside, if there was one
     repairing         there while a repair is under way
 ```
@@ -76,6 +77,7 @@ class DataDirectory:
         self.keys_path = path / "keys"
         self.log_path = path / "log"
         self.lake_path = path / "lake"
+        self.uploads_path = path / "uploads"
 
     @classmethod
     def open(cls, path: Path) -> Self:

@@ -19,14 +19,17 @@ from sift_server.api.arrow import (
     SqlQuestions,
 )
 from sift_server.api.http_server import HttpLimits, HttpServer
+from sift_server.api.import_configs import plan_of
 from sift_server.api.ingest_stream import IngestStream
 from sift_server.api.json_ingest import JsonIngest
 from sift_server.api.key_ring import KeyRing, KeyWatch, OpenDoor, is_loopback
 from sift_server.api.services import services
+from sift_server.api.uploads import UPLOAD_THREADS, UPLOADS_PREFIX, UploadDoor
 from sift_server.api_key import load_or_create_api_key
 from sift_server.catalog import Catalog, ErrorQueueLimits
 from sift_server.data_dir import DataDirectory
 from sift_server.follow import Feed
+from sift_server.imports import ImportLimits, ImportWorker, UploadFolder, UrlPolicy
 from sift_server.ingest import (
     AcknowledgedKeys,
     FlowDirectory,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from sift_server.api.asgi import ASGIApp
     from sift_server.api.auth import Keys
     from sift_server.api.tls import TlsFiles
 
@@ -84,6 +88,8 @@ class ServerSettings:
         ingest_limits: How much streams may hold.
         http_limits: How much connections may hold.
         error_limits: How much the error queue may hold.
+        import_limits: How much files that clients send may take.
+        import_urls: Which URLs files may be fetched from.
     """
 
     data_dir: Path
@@ -95,6 +101,8 @@ class ServerSettings:
     ingest_limits: IngestLimits = field(default_factory=IngestLimits)
     http_limits: HttpLimits = field(default_factory=HttpLimits)
     error_limits: ErrorQueueLimits = field(default_factory=ErrorQueueLimits)
+    import_limits: ImportLimits = field(default_factory=ImportLimits)
+    import_urls: UrlPolicy = UrlPolicy.OFF
 
 
 def _warm_up() -> None:
@@ -198,21 +206,38 @@ class Server:
 
         reports = self._reports(catalog, book)
 
+        uploads = UploadFolder(folder.uploads_path, self._settings.import_limits)
+        imports = ImportWorker(catalog, ingestor, uploads, self._settings.import_urls, plan_of)
+        imports.start()
+        keep.callback(imports.stop)
+
         callers = self._callers(catalog)
         call_threads = self._threads(CALL_THREADS, "sift-call")
         ingest_threads = self._threads(INGEST_THREADS, "sift-ingest")
         json_threads = self._threads(JSON_THREADS, "sift-json")
         keep.callback(ingestor.stop)
         streams = IngestStream(ingestor, ingest_threads)
+        upload_threads = self._threads(UPLOAD_THREADS, "sift-upload")
         app = build_app(
-            services(catalog, store, reports, self._deletion(catalog, store, flusher)),
+            services(catalog, store, reports, self._deletion(catalog, store, flusher), imports),
             call_threads,
             callers,
             streams,
             JsonIngest(SchemalessIngest(catalog, ingestor), json_threads),
             lambda: self._ready,
             self._questions(catalog, store, feed),
+            {UPLOADS_PREFIX: UploadDoor(catalog, uploads, imports, upload_threads)},
         )
+        self._serve(app, streams)
+        # First of all, so that calls which wait for reports, or for points, are answered.
+        keep.callback(reports.ask_to_stop)
+        keep.callback(feed.ask_to_stop)
+        keep.callback(imports.ask_to_stop)
+        self._ready = True
+        folder.tell_uri(self._uri())
+
+    def _serve(self, app: ASGIApp, streams: IngestStream) -> None:
+        """Take calls until the server stops."""
         self._http = HttpServer(
             app,
             self._settings.host,
@@ -222,12 +247,7 @@ class Server:
             end_streams=streams.end_all,
         )
         self._http.start()
-        keep.callback(self._stop_http)
-        # First of all, so that calls which wait for reports, or for points, are answered.
-        keep.callback(reports.ask_to_stop)
-        keep.callback(feed.ask_to_stop)
-        self._ready = True
-        folder.tell_uri(self._uri())
+        self._open.callback(self._stop_http)
 
     def _threads(self, count: int, name: str) -> ThreadPoolExecutor:
         """Threads that end when the server stops."""

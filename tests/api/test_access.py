@@ -15,12 +15,14 @@ from sift.assets.v1 import assets_pb2, assets_pb2_grpc
 from sift.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from sift.runs.v2 import runs_pb2, runs_pb2_grpc
 from sift_server.api.access import ADMIN_SERVICES, scope_of
+from sift_server.api.import_configs import plan_of
 from sift_server.api.key_ring import KeyRing, OpenDoor, is_loopback
 from sift_server.api.registry import Registry
 from sift_server.api.services import services
 from sift_server.catalog import ApiKey, Catalog, Scope
 from sift_server.catalog.api_keys import digest_of
 from sift_server.errors import UnauthenticatedError
+from sift_server.imports import ImportWorker, UrlPolicy
 from sift_server.rules import CatalogBook, RuleEvaluation, RunReports
 from support.serving import plain_channel
 
@@ -79,7 +81,16 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
     """Reading needs read, making and changing needs write; a method that is new shows up here."""
     with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
         evaluation = RuleEvaluation(catalog, CatalogBook(catalog, None))
-        registry = Registry(services(catalog, None, RunReports(catalog, evaluation), None), None)
+        registry = Registry(
+            services(
+                catalog,
+                None,
+                RunReports(catalog, evaluation),
+                None,
+                ImportWorker(catalog, None, None, UrlPolicy.OFF, plan_of),
+            ),
+            None,
+        )
     needed = {
         method.path.removeprefix("/sift."): scope_of(method.descriptor)
         for method in registry.methods
@@ -101,6 +112,10 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
         "assets.v1.AssetService/UpdateAsset",
         "calculated_channels.v2.CalculatedChannelService/CreateCalculatedChannel",
         "calculated_channels.v2.CalculatedChannelService/UpdateCalculatedChannel",
+        "data_imports.v2.DataImportService/CreateDataImportFromUpload",
+        "data_imports.v2.DataImportService/CreateDataImportFromUrl",
+        "data_imports.v2.DataImportService/DetectConfig",
+        "data_imports.v2.DataImportService/RetryDataImport",
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfig",
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfigFlows",
         "ingestion_configs.v2.IngestionConfigService/CreateIngestionConfig",

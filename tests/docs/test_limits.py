@@ -11,6 +11,7 @@ SOURCE = ROOT / "src" / "sift_server"
 ROOMS = (
     "api",
     "calculated",
+    "imports",
     "ingest",
     "catalog",
     "follow",
@@ -26,15 +27,18 @@ TEST = re.compile(r"`([a-z_0-9/]+\.py)::(test_\w+)`")
 NAME = re.compile(r"[A-Z][A-Z0-9_]*_MAX|[a-z_]+_max")
 INTERNAL = {
     "BLOCKS_KNOWN_MAX": "a cache of a connection",
+    "CHUNKS_ON_THEIR_WAY_MAX": "of an import, which waits for the disk then",
     "CONNECTIONS_MAX": "as many as there are threads that ask",
     "END_S_MAX": "of a process that was killed, which the system sees to",
     "ERRORS_TOLD_MAX": "of a list of rules; says how many more there are",
+    "FILE_NAME_CHARS_MAX": "of a name that is in messages, and cut there",
     "FLOWS_KNOWN_MAX": "a cache of who follows what",
     "INT_64_MAX": "a number",
     "LATE_TICK_MS_MAX": "of evaluating late points; others are next",
     "LATE_WAIT_MS_MAX": "gathers late points, which are evaluated in the end",
     "MARKS_OF_ALL_MAX": "the same, of many conditions",
     "MARKS_MAX": "how far one can go back without reading what is stored",
+    "NAMES_SHOWN_MAX": "of a list in a message, which says that there are more",
     "QUEUE_BYTES_MAX": "of points for rules, or followers; others are read from what is stored",
     "RUNS_BYTES_MAX": "of the latest points of runs; others are read from what is stored",
     "RUNS_MAX": "the same",

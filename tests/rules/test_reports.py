@@ -18,6 +18,7 @@ from sift_server.catalog import (
     ChannelName,
     Condition,
     JobStatus,
+    JobType,
     ListRequest,
     ReportDraft,
     ReportRule,
@@ -427,17 +428,17 @@ def test_a_job_that_ends_the_server_each_time_is_given_up(gated):
     gated.reports.stop()
     report = gated.create(gated.rule())
     for _ in range(3):
-        assert gated.catalog.jobs.claim().status is JobStatus.RUNNING
-        assert gated.catalog.jobs.claim() is None
-        gated.catalog.jobs.recover()
+        assert gated.catalog.jobs.claim(JobType.RULE_EVALUATION).status is JobStatus.RUNNING
+        assert gated.catalog.jobs.claim(JobType.RULE_EVALUATION) is None
+        gated.catalog.jobs.recover(JobType.RULE_EVALUATION)
     report = gated.wait(report, JobStatus.FAILED)
     assert statuses(report) == ["ERROR"]
     assert "the server ended 3 times" in report.summaries[0].error_message
     asked = gated.create(gated.rule(name="other"))
-    gated.catalog.jobs.claim()
+    gated.catalog.jobs.claim(JobType.RULE_EVALUATION)
     gated.catalog.jobs.cancel(asked.job_id)
     assert gated.catalog.jobs.get(asked.job_id).status is JobStatus.CANCEL_REQUESTED
-    gated.catalog.jobs.recover()
+    gated.catalog.jobs.recover(JobType.RULE_EVALUATION)
     assert statuses(gated.wait(asked, JobStatus.CANCELLED)) == ["CANCELED"]
 
 

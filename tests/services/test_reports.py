@@ -11,6 +11,7 @@ from sift.jobs.v1 import jobs_pb2
 from sift.metadata.v1 import metadata_pb2
 from sift.report_templates.v1 import report_templates_pb2
 from sift.reports.v1 import reports_pb2
+from sift_server.api.import_configs import plan_of
 from sift_server.api.services import jobs, report_templates, reports
 from sift_server.api.services.report_messages import report_draft
 from sift_server.catalog import (
@@ -28,6 +29,7 @@ from sift_server.catalog import (
 from sift_server.catalog import ReportDraft as Draft
 from sift_server.catalog.report_form import REPORT_DESCRIPTION_CHARS_MAX, REPORT_NAME_CHARS_MAX
 from sift_server.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from sift_server.imports import ImportWorker, UrlPolicy
 from sift_server.lake import PointStore
 from sift_server.rules import AskedTime, CatalogBook, RuleEvaluation, RunReports
 from support.catalogs import flow_of
@@ -66,7 +68,8 @@ def service(catalog, run_reports) -> ReportService:
 @pytest.fixture
 def job_service(catalog, run_reports) -> JobService:
     """The service of jobs."""
-    return jobs.JobService(catalog, run_reports)
+    imports = ImportWorker(catalog, None, None, UrlPolicy.OFF, plan_of)
+    return jobs.JobService(catalog, run_reports, imports)
 
 
 @pytest.fixture

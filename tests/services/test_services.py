@@ -7,7 +7,9 @@ import re
 import pytest
 from google.protobuf import descriptor_pool
 
+from sift_server.api.import_configs import plan_of
 from sift_server.api.services import services
+from sift_server.imports import ImportWorker, UrlPolicy
 from sift_server.rules import CatalogBook, RuleEvaluation, RunReports
 
 SERVICES = {
@@ -28,6 +30,7 @@ SERVICES = {
     "sift.channels.v3.ChannelService",
     "sift.data.v1.DataService",
     "sift.data.v2.DataService",
+    "sift.data_imports.v2.DataImportService",
     "sift.dlq_errors.v2.DlqErrorsService",
     "sift.annotations.v1.AnnotationService",
     "sift.annotation_logs.v1.AnnotationLogService",
@@ -41,7 +44,13 @@ SERVICES = {
 def listed(catalog) -> list[object]:
     """All services; none of them reads while it is made."""
     evaluation = RuleEvaluation(catalog, CatalogBook(catalog, None))
-    return services(catalog, None, RunReports(catalog, evaluation), None)
+    return services(
+        catalog,
+        None,
+        RunReports(catalog, evaluation),
+        None,
+        ImportWorker(catalog, None, None, UrlPolicy.OFF, plan_of),
+    )
 
 
 def test_every_service_is_listed_once(listed):

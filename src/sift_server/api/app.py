@@ -9,6 +9,7 @@ from sift_server.api.access import require
 from sift_server.api.arrow import PREFIX, ArrowDoor
 from sift_server.api.asgi import is_grpc, send_body
 from sift_server.api.auth import Keys, grant_of, requires_key
+from sift_server.api.called_at import remember_call
 from sift_server.api.calls import limited
 from sift_server.api.connect import ConnectApplication
 from sift_server.api.grpc_status import GrpcCode
@@ -21,7 +22,7 @@ from sift_server.api.turns import Turns
 from sift_server.errors import PermissionDeniedError, ResourceExhaustedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from sift_server.api.arrow import Questions
@@ -42,6 +43,7 @@ def build_app(
     json_ingest: ASGIApp,
     is_ready: Callable[[], bool],
     questions: Questions,
+    doors: Mapping[str, ASGIApp] | None = None,
 ) -> ASGIApp:
     """Put the doors together.
 
@@ -53,25 +55,27 @@ def build_app(
         json_ingest: Handler of rows without a schema.
         is_ready: Whether calls can be answered, for `/readyz`.
         questions: What the Arrow door answers.
+        doors: Handlers of further paths, by what these begin with.
     """
     registry = Registry(services, threads)
     request_bytes = RequestBytes()
     rpc = _rpc(registry, ConnectApplication(registry, request_bytes), ingest)
-    rest = _rest(RestApplication(registry, request_bytes), json_ingest, request_bytes)
-    arrow = ArrowDoor(questions, request_bytes)
+    by_prefix: dict[str, ASGIApp] = {
+        "/api/": _rest(RestApplication(registry, request_bytes), json_ingest, request_bytes),
+        PREFIX: ArrowDoor(questions, request_bytes),
+        **(doors or {}),
+    }
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
+        remember_call(scope)
         if is_grpc(scope) and scope["http_version"] != "2":
             # There is no way to answer: gRPC's status is in trailers.
             message = b"gRPC needs HTTP/2. Connect, JSON and REST calls may use HTTP/1.1.\n"
             await send_body(send, HTTP_VERSION_NOT_SUPPORTED, "text/plain", message)
-        elif path.startswith("/api/"):
-            await rest(scope, receive, send)
-        elif path.startswith(PREFIX):
-            await arrow(scope, receive, send)
         else:
-            await rpc(scope, receive, send)
+            found = (door for prefix, door in by_prefix.items() if path.startswith(prefix))
+            await next(found, rpc)(scope, receive, send)
 
     with_key = requires_key(limited(answers_failures(dispatch)), keys)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import importlib
 import logging
 import pkgutil
@@ -77,7 +78,8 @@ class Registry:
             raise UnimplementedError(f"this server does not have {method.descriptor.full_name}")
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, method.handler, request)
+            context = contextvars.copy_context()
+            return await loop.run_in_executor(self._threads, context.run, method.handler, request)
         except ServerError:
             raise
         except Exception as error:

@@ -21,7 +21,7 @@ from sift_server.api.auth import grant_of
 from sift_server.api.grpc_status import GrpcCode, code_of
 from sift_server.api.refusal import send_refusal
 from sift_server.api.registry import Method, Registry, UnexpectedError
-from sift_server.api.request_body import read_body
+from sift_server.api.request_body import inflated, read_body
 from sift_server.errors import InvalidArgumentError, ResourceExhaustedError, ServerError
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 _FIELD = re.compile(r"\{([^}=]+)\}")
+_OLDER_PATH = re.compile(r"/api/v[01](?=/data-imports(?:[:/]|$))")
+"""What published clients call of version 2 by the paths of older versions."""
+_TERSE = frozenset({"sift.data_imports.v2.DataImportService.DetectConfig"})
+"""Methods whose answers have no fields that say nothing: published clients refuse some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class RestApplication:
         """Answer one request."""
         raw_path = scope.get("raw_path")
         path = raw_path.decode("utf-8", "replace") if raw_path else scope["path"]
+        path = _OLDER_PATH.sub("/api/v2", path)
         found = [
             (route, match)
             for route in self._routes
@@ -78,7 +83,10 @@ class RestApplication:
         try:
             require(grant_of(scope), route.method.descriptor)
             with self._request_bytes.counted(ResourceExhaustedError) as held:
-                body = await read_body(held.receiving(receive))
+                sent = await read_body(held.receiving(receive))
+                body = inflated(scope, sent)
+                if body is not sent:
+                    held.add(len(body))
                 query = scope["query_string"].decode("utf-8", "replace")
                 request = _request(route, match, query, body)
                 response = await self._registry.call(route.method, request)
@@ -91,7 +99,11 @@ class RestApplication:
         except UnexpectedError as error:
             await send_refusal(scope, send, GrpcCode.INTERNAL, str(error))
         else:
-            text = json_format.MessageToJson(response, always_print_fields_with_no_presence=True)
+            text = json_format.MessageToJson(
+                response,
+                always_print_fields_with_no_presence=route.method.descriptor.full_name
+                not in _TERSE,
+            )
             await send_body(send, 200, "application/json", text.encode())
 
 

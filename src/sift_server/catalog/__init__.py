@@ -41,6 +41,12 @@ from sift_server.catalog.channels import (
 from sift_server.catalog.condition_annotations import ConditionStretches, Replaced
 from sift_server.catalog.condition_troubles import ConditionTrouble, TroublePlace
 from sift_server.catalog.context import Context
+from sift_server.catalog.data_imports import (
+    DataImport,
+    DataImports,
+    ImportProgress,
+    ImportStatus,
+)
 from sift_server.catalog.database import CatalogSchemaError, Database
 from sift_server.catalog.error_counts import AssetErrors, ErrorCount, ErrorCounts
 from sift_server.catalog.error_queue import ErrorQueue, RejectedEntry
@@ -48,7 +54,7 @@ from sift_server.catalog.error_room import ErrorQueueLimits, ErrorQueueTotals
 from sift_server.catalog.flows import ConfiguredFlow, FlowConfig
 from sift_server.catalog.ids import IdSource
 from sift_server.catalog.ingestion_configs import IngestionConfig, IngestionConfigs
-from sift_server.catalog.jobs import Job, Jobs, JobStatus
+from sift_server.catalog.jobs import Job, Jobs, JobStatus, JobType
 from sift_server.catalog.json_rules import RULES_PER_ASSET_MAX, JsonRule
 from sift_server.catalog.listing import Listing
 from sift_server.catalog.paging import ListRequest, Page
@@ -132,6 +138,8 @@ __all__ = [
     "ConditionStretches",
     "ConditionTrouble",
     "ConfiguredFlow",
+    "DataImport",
+    "DataImports",
     "EnumType",
     "ErrorCount",
     "ErrorCounts",
@@ -139,11 +147,14 @@ __all__ = [
     "ErrorQueueLimits",
     "ErrorQueueTotals",
     "FlowConfig",
+    "ImportProgress",
+    "ImportStatus",
     "IngestionConfig",
     "IngestionConfigs",
     "InlineExpression",
     "Job",
     "JobStatus",
+    "JobType",
     "Jobs",
     "JsonRule",
     "LinkedChannel",
@@ -211,7 +222,8 @@ class Catalog:
         annotations: The annotations that rules and people made.
         reports: The reports.
         report_templates: The report templates.
-        jobs: The jobs, which make reports.
+        data_imports: The files that clients send, and what became of them.
+        jobs: The jobs, which make reports and do data imports.
         tags: The tags.
         users: The users.
         units: The units of channels.
@@ -243,6 +255,7 @@ class Catalog:
         self.annotations = Annotations(context)
         self.reports = Reports(context)
         self.report_templates = ReportTemplates(context)
+        self.data_imports = DataImports(context)
         self.jobs = Jobs(context)
         self.tags = Tags(context)
         self.users = Users(context)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
 
-from sift_server.catalog import report_rules, tables, users
+from sift_server.catalog import import_ends, report_rules, tables, users
 from sift_server.catalog.fields import Field, Filterable, Kind, named_numbers_field
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.catalog.report_rows import UNFINISHED, RuleStatus
@@ -50,6 +50,7 @@ class JobType(enum.IntEnum):
     """What a job does; the numbers of `sift.jobs.v1`."""
 
     RULE_EVALUATION = 1
+    DATA_IMPORT = 2
 
 
 JOB_FIELDS = Filterable(
@@ -80,7 +81,8 @@ class Job:
     """A job. Times are nanoseconds since 1970 in UTC.
 
     Attributes:
-        report_id: The report that it makes.
+        report_id: The report that it makes, or empty.
+        data_import_id: The data import that it does, or empty.
         started_ns: When it was begun last, or None.
         completed_ns: When it ended, or None.
     """
@@ -89,6 +91,7 @@ class Job:
     job_type: JobType
     status: JobStatus
     report_id: str
+    data_import_id: str
     organization_id: str
     created_by_user_id: str
     modified_by_user_id: str
@@ -155,21 +158,25 @@ class Jobs:
                     " or CANCELLED, and a report that is finished can be rerun"
                 )
             check_room(connection)
-            report_rules.begin_anew(connection, self._context, job.report_id)
+            if job.job_type is JobType.DATA_IMPORT:
+                import_ends.begin_anew(connection, self._context, job.data_import_id)
+            else:
+                report_rules.begin_anew(connection, self._context, job.report_id)
             self._set(
                 connection, job, status=JobStatus.CREATED, starts=0, started_ns=None,
                 completed_ns=None,
             )  # fmt: skip
             return _get(connection, job_id)
 
-    def recover(self) -> None:
-        """See to jobs that the end of a server interrupted; before any is claimed.
+    def recover(self, job_type: JobType) -> None:
+        """See to jobs of a type that the end of a server interrupted; before any is claimed.
 
         They are begun again, `JOB_STARTS_MAX` times in all.
         """
         with self._context.database.write() as connection:
             query = select(tables.jobs).where(
-                _columns.status.in_([JobStatus.RUNNING, JobStatus.CANCEL_REQUESTED])
+                _columns.job_type == job_type,
+                _columns.status.in_([JobStatus.RUNNING, JobStatus.CANCEL_REQUESTED]),
             )
             for row in connection.execute(query).all():
                 job = _job(row)
@@ -177,16 +184,18 @@ class Jobs:
                     self._end(connection, job, JobStatus.CANCELLED, RuleStatus.CANCELED)
                 elif row.starts >= JOB_STARTS_MAX:
                     message = (
-                        f"the server ended {row.starts} times while this was evaluated"
+                        f"the server ended {row.starts} times while it was at this"
                         " (JOB_STARTS_MAX); retry the job to try again"
                     )
                     self._end(connection, job, JobStatus.FAILED, RuleStatus.ERROR, message)
                 else:
                     self._set(connection, job, status=JobStatus.CREATED)
 
-    def claim(self) -> Job | None:
-        """Begin the job that waits longest; None if none waits."""
-        query = select(tables.jobs).where(_columns.status == JobStatus.CREATED)
+    def claim(self, job_type: JobType) -> Job | None:
+        """Begin the job of a type that waits longest; None if none waits."""
+        query = select(tables.jobs).where(
+            _columns.job_type == job_type, _columns.status == JobStatus.CREATED
+        )
         with self._context.database.read() as connection:
             if connection.execute(query.limit(1)).first() is None:
                 return None
@@ -211,14 +220,23 @@ class Jobs:
                     started_ns=None,
                 )  # fmt: skip
 
+    def end_cancelled(self, job_id: str) -> None:
+        """End a job that noticed that it is cancelled."""
+        with self._context.database.write() as connection:
+            job = _get(connection, job_id)
+            self._end(connection, job, JobStatus.CANCELLED, RuleStatus.CANCELED)
+
     def give_up(self, job_id: str, message: str) -> None:
-        """End a job that can't be gone on with; `message` says why of the rules that are left."""
+        """End a job that can't be gone on with; `message` says why.
+
+        Of a data import, or of the rules of a report that are left.
+        """
         with self._context.database.write() as connection:
             job = _get(connection, job_id)
             self._end(connection, job, JobStatus.FAILED, RuleStatus.ERROR, message)
 
     def finish(self, job_id: str) -> Job:
-        """End a job that was begun: cancelled, if that was asked for and something is left.
+        """End the job of a report that was begun: cancelled, if that was asked for in time.
 
         Failed, if a rule of its report could not be evaluated.
         """
@@ -241,24 +259,39 @@ class Jobs:
         rule_status: RuleStatus,
         message: str = "",
     ) -> None:
-        """End a job, and the rules of its report that are not evaluated."""
-        report_rules.end_rest(connection, self._context, job.report_id, rule_status, message)
+        """End a job, and its data import, or the rules of its report that are not evaluated."""
+        if job.job_type is JobType.DATA_IMPORT:
+            message = message or "it was cancelled; what was imported until then is there"
+            import_ends.fail(connection, self._context, job.data_import_id, message)
+        else:
+            report_rules.end_rest(connection, self._context, job.report_id, rule_status, message)
         self._set(connection, job, status=status, completed_ns=self._context.now_ns())
 
     def _set(self, connection: Connection, job: Job, **values: object) -> None:
-        connection.execute(
-            update(tables.jobs)
-            .where(_columns.job_id == job.job_id)
-            .values(
-                modified_ns=self._context.now_ns(),
-                modified_by_user_id=users.owner_id(connection, self._context),
-                **values,
-            )
+        set_values(connection, self._context, job.job_id, **values)
+
+
+def set_values(connection: Connection, context: Context, job_id: str, **values: object) -> None:
+    """Change columns of a job, within a transaction."""
+    connection.execute(
+        update(tables.jobs)
+        .where(_columns.job_id == job_id)
+        .values(
+            modified_ns=context.now_ns(),
+            modified_by_user_id=users.owner_id(connection, context),
+            **values,
         )
+    )
 
 
-def create(connection: Connection, context: Context, report_id: str, organization_id: str) -> None:
-    """Ask for a report, within a transaction.
+def create(
+    connection: Connection,
+    context: Context,
+    job_type: JobType,
+    organization_id: str = "",
+    **subject: str,
+) -> None:
+    """Ask for a job, within a transaction; `subject` is the id of what it makes or does.
 
     Raises:
         ResourceExhaustedError: Too many jobs wait.
@@ -268,15 +301,15 @@ def create(connection: Connection, context: Context, report_id: str, organizatio
     connection.execute(
         insert(tables.jobs).values(
             job_id=context.new_id(),
-            job_type=JobType.RULE_EVALUATION,
+            job_type=job_type,
             status=JobStatus.CREATED,
-            report_id=report_id,
             starts=0,
             organization_id=organization_id,
             created_by_user_id=owner_id,
             modified_by_user_id=owner_id,
             created_ns=now_ns,
             modified_ns=now_ns,
+            **subject,
         )
     )
 
@@ -309,6 +342,7 @@ def _job(row: Row[Any]) -> Job:
         JobType(row.job_type),
         JobStatus(row.status),
         row.report_id or "",
+        row.data_import_id or "",
         row.organization_id,
         row.created_by_user_id,
         row.modified_by_user_id,

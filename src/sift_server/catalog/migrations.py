@@ -33,6 +33,7 @@ from sift_server.catalog.migration_4 import make_rules
 from sift_server.catalog.migration_5 import make_calculated_channels
 from sift_server.catalog.migration_6 import make_reports
 from sift_server.catalog.migration_8 import make_retention
+from sift_server.catalog.migration_9 import make_data_imports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,6 +143,7 @@ STEPS: tuple[Step, ...] = (
     make_reports,
     _note_channels,
     make_retention,
+    make_data_imports,
 )
 """The first leads from version 1 to 2, and so on."""
 

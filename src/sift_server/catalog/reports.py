@@ -136,7 +136,10 @@ class Reports:
             )
             self._write_attributes(connection, report_id, draft)
             report_rules.create(connection, self._context, report_id, rules)
-            jobs.create(connection, self._context, report_id, draft.organization_id)
+            jobs.create(
+                connection, self._context, jobs.JobType.RULE_EVALUATION, draft.organization_id,
+                report_id=report_id,
+            )  # fmt: skip
             return report_rows.get(connection, report_id)
 
     def get(self, report_id: str) -> Report:

@@ -141,15 +141,8 @@ class Runs:
             InvalidArgumentError: The name is empty, it stops before it starts, or its attributes
                 can't be stored.
         """
-        run_id, now_ns = self._context.new_id(), self._context.now_ns()
-        values = {"run_id": run_id, "created_ns": now_ns, "modified_ns": now_ns, **_values(draft)}
         with self._context.database.write() as connection:
-            try:
-                connection.execute(insert(tables.runs).values(values))
-            except IntegrityError:
-                raise _key_taken(draft) from None
-            _attributes.write(connection, self._context, run_id, draft.attributes)
-            return _get(connection, run_id)
+            return create(connection, self._context, draft)
 
     def get(self, run_id: str) -> Run:
         """Return a run.
@@ -273,6 +266,27 @@ class Runs:
                 raise _key_taken(draft) from None
             _attributes.write(connection, self._context, run_id, draft.attributes)
         return _get(connection, run_id)
+
+
+def create(connection: Connection, context: Context, draft: RunDraft) -> Run:
+    """Create a run within a transaction; raises as `Runs.create`."""
+    run_id, now_ns = context.new_id(), context.now_ns()
+    values = {"run_id": run_id, "created_ns": now_ns, "modified_ns": now_ns, **_values(draft)}
+    try:
+        connection.execute(insert(tables.runs).values(values))
+    except IntegrityError:
+        raise _key_taken(draft) from None
+    _attributes.write(connection, context, run_id, draft.attributes)
+    return _get(connection, run_id)
+
+
+def check_there(connection: Connection, run_id: str) -> None:
+    """Check within a transaction that there is a run.
+
+    Raises:
+        NotFoundError: There is none of that id.
+    """
+    _get(connection, run_id)
 
 
 def _values(draft: RunDraft) -> dict[str, Any]:

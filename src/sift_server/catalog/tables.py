@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """Version of the tables below. Raised with every change to them; `migrations` has the way there."""
 
 metadata = MetaData()
@@ -512,6 +512,36 @@ report_annotations = Table(
     Index("report_annotations_by_annotation", "annotation_id"),
 )
 
+# A file that a client sends, or has fetched. How far it is, its job says; before that, the file is
+# waited for.
+data_imports = Table(
+    "data_imports",
+    metadata,
+    _sequence(),
+    Column("data_import_id", Text, nullable=False, unique=True),
+    # Empty for a file that is sent.
+    Column("source_url", Text, nullable=False),
+    # The member of `CreateDataImportFromUploadRequest` that says what is in the file, and its JSON.
+    Column("config_kind", Text, nullable=False),
+    Column("config_json", Text, nullable=False),
+    # What the client calls the file; for messages only.
+    Column("file_name", Text, nullable=False),
+    # SHA-256 of the file; NULL until all of it is there.
+    Column("file_digest", LargeBinary),
+    Column("error_message", Text, nullable=False),
+    Column("warnings_json", Text, nullable=False),
+    Column("run_id", Text),
+    Column("asset_id", Text),
+    Column("data_start_ns", BigInteger),
+    Column("data_stop_ns", BigInteger),
+    Column("points_processed", BigInteger, nullable=False),
+    # 0 until that is known.
+    Column("points_total", BigInteger, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Index("data_imports_by_creation", "created_ns", "sequence"),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -530,8 +560,11 @@ jobs = Table(
     Column("modified_ns", BigInteger, nullable=False),
     Column("started_ns", BigInteger),
     Column("completed_ns", BigInteger),
+    # The data import that it does.
+    Column("data_import_id", ForeignKey("data_imports.data_import_id")),
     Index("jobs_by_creation", "created_ns", "sequence"),
     Index("jobs_by_status", "status", "sequence"),
+    Index("jobs_by_data_import", "data_import_id", unique=True),
 )
 
 error_queue = Table(

@@ -31,6 +31,7 @@ from sift_server.commands.runs import runs
 from sift_server.commands.sql import sql
 from sift_server.commands.stopping import StopSignals
 from sift_server.commands.tail import tail
+from sift_server.imports import UrlPolicy
 from sift_server.ingest import IngestLimits
 from sift_server.lake import StoreLimits
 from sift_server.memory import give_back_memory
@@ -185,6 +186,13 @@ def serve(
             help="Connections at a time. Where they don't fit into 'ulimit -n', there are fewer.",
         ),
     ] = HttpLimits().connections_max,
+    import_urls: Annotated[
+        UrlPolicy,
+        typer.Option(
+            help="Which URLs the server fetches files from, when a client asks it to import one:"
+            " none, those at public addresses, or any that it can reach."
+        ),
+    ] = UrlPolicy.OFF,
     stop_s: Annotated[
         int,
         typer.Option(
@@ -231,6 +239,7 @@ def serve(
             ingest_limits,
             HttpLimits(connections_max=connections),
             error_limits=ErrorQueueLimits(errors_mib * MIB, errors_messages),
+            import_urls=import_urls,
         )
     )
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import case, or_, select, update
 
 from sift_server.catalog import JobStatus, RuleStatus, tables
 from sift_server.catalog.jobs import JobType
@@ -65,7 +65,13 @@ def mend_reports(connection: Connection) -> list[str]:
     connection.execute(
         update(tables.jobs)
         .where(_UNKNOWN_JOB)
-        .values(status=JobStatus.FAILED, job_type=JobType.RULE_EVALUATION)
+        .values(
+            status=JobStatus.FAILED,
+            job_type=case(
+                (_jobs.data_import_id.is_not(None), JobType.DATA_IMPORT),
+                else_=JobType.RULE_EVALUATION,
+            ),
+        )
     )
     left = rules_left_behind(connection)
     connection.execute(

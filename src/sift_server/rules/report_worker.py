@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from sift_server.catalog import JobStatus, RuleStatus
+from sift_server.catalog import JobStatus, JobType, RuleStatus
 from sift_server.catalog.report_rows import UNFINISHED
 from sift_server.errors import DiskFullError, ServerError
 from sift_server.rules.asked import AskedTime, ForReport
@@ -113,9 +113,9 @@ class ReportWorker:
                 self._has_work = False
             try:
                 if not is_recovered:
-                    self._catalog.jobs.recover()
+                    self._catalog.jobs.recover(JobType.RULE_EVALUATION)
                     is_recovered = True
-                while not self._is_stopping and (job := job or self._catalog.jobs.claim()):
+                while not self._is_stopping and (job := job or self._claim()):
                     self._do_or_give_up(job)
                     job = None
             except Exception:
@@ -125,6 +125,9 @@ class ReportWorker:
                     self._changed.wait_for(lambda: self._is_stopping, RETRY_INTERVAL_MS / 1_000)
         if job is not None:
             _logger.warning("the job %s is left to the next start", job.job_id)
+
+    def _claim(self) -> Job | None:
+        return self._catalog.jobs.claim(JobType.RULE_EVALUATION)
 
     def _do_or_give_up(self, job: Job) -> None:
         try:

@@ -15,6 +15,7 @@ from sift_server.api.services import (
     calculated_channels_v2,
     channels_v2,
     channels_v3,
+    data_imports,
     data_v1,
     data_v2,
     dlq_errors,
@@ -37,6 +38,7 @@ from sift_server.api.services.annotations import AnnotationService
 
 if TYPE_CHECKING:
     from sift_server.catalog import Catalog
+    from sift_server.imports import ImportWorker
     from sift_server.lake import PointStore
     from sift_server.retention import Deletion
     from sift_server.rules import RunReports
@@ -45,9 +47,13 @@ __all__ = ["services"]
 
 
 def services(
-    catalog: Catalog, store: PointStore, run_reports: RunReports, deletion: Deletion
+    catalog: Catalog,
+    store: PointStore,
+    run_reports: RunReports,
+    deletion: Deletion,
+    imports: ImportWorker,
 ) -> list[object]:
-    """Make all services over a catalog, the points, and what reports on them and deletes them."""
+    """Make all services over a catalog, the points, and what reports, deletes and imports them."""
     return [
         ping.PingService(),
         ingestion_configs_v1.IngestionConfigService(catalog),
@@ -58,8 +64,9 @@ def services(
         rule_evaluation.RuleEvaluationService(catalog, run_reports),
         report_templates.ReportTemplateService(catalog),
         reports.ReportService(catalog, run_reports),
-        jobs.JobService(catalog, run_reports),
+        jobs.JobService(catalog, run_reports, imports),
         retention.RetentionService(catalog, deletion),
+        data_imports.DataImportService(catalog, imports),
         AnnotationService(catalog),
         AnnotationLogService(catalog),
         tags.TagService(catalog),

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from sift.jobs.v1 import jobs_pb2
 from sift_server.api.services.convert import list_request, to_timestamp
+from sift_server.catalog import JobType
 
 if TYPE_CHECKING:
-    from sift_server.catalog import Catalog, Job
+    from sift_server.catalog import Catalog, DataImport, Job
+    from sift_server.imports import ImportWorker
     from sift_server.rules import RunReports
 
 
@@ -17,28 +19,40 @@ class JobService:
 
     SERVICE_NAME = "sift.jobs.v1.JobService"
 
-    def __init__(self, catalog: Catalog, reports: RunReports) -> None:
+    def __init__(self, catalog: Catalog, reports: RunReports, imports: ImportWorker) -> None:
         self._jobs = catalog.jobs
-        self._reports = reports
+        self._data_imports = catalog.data_imports
+        self._cancel = {
+            JobType.RULE_EVALUATION: reports.cancel_job,
+            JobType.DATA_IMPORT: imports.cancel,
+        }
+        self._retry = {
+            JobType.RULE_EVALUATION: reports.retry_job,
+            JobType.DATA_IMPORT: imports.retry,
+        }
 
     def list_jobs(self, request: jobs_pb2.ListJobsRequest) -> jobs_pb2.ListJobsResponse:
         """Return a page of the jobs."""
         page = self._jobs.list(list_request(request))
+        imports = self._data_imports.of_jobs(page.items)
         return jobs_pb2.ListJobsResponse(
-            jobs=map(_message, page.items), next_page_token=page.next_token
+            jobs=[_message(job, imports.get(job.data_import_id)) for job in page.items],
+            next_page_token=page.next_token,
         )
 
     def cancel_job(self, request: jobs_pb2.CancelJobRequest) -> jobs_pb2.CancelJobResponse:
         """End a job; one that ended stays as it is."""
-        self._reports.cancel_job(request.job_id)
+        self._cancel[self._jobs.get(request.job_id).job_type](request.job_id)
         return jobs_pb2.CancelJobResponse()
 
     def retry_job(self, request: jobs_pb2.RetryJobRequest) -> jobs_pb2.RetryJobResponse:
         """Begin a job again that failed or was cancelled."""
-        return jobs_pb2.RetryJobResponse(job=_message(self._reports.retry_job(request.job_id)))
+        job = self._retry[self._jobs.get(request.job_id).job_type](request.job_id)
+        imported = self._data_imports.of_jobs([job]).get(job.data_import_id)
+        return jobs_pb2.RetryJobResponse(job=_message(job, imported))
 
 
-def _message(job: Job) -> jobs_pb2.Job:
+def _message(job: Job, imported: DataImport | None) -> jobs_pb2.Job:
     message = jobs_pb2.Job(
         job_id=job.job_id,
         organization_id=job.organization_id,
@@ -51,6 +65,13 @@ def _message(job: Job) -> jobs_pb2.Job:
         job_type=jobs_pb2.JobType.ValueType(job.job_type),
         job_status=jobs_pb2.JobStatus.ValueType(job.status),
     )
-    message.job_status_details.rule_evaluation.SetInParent()
-    message.job_details.rule_evaluation.report_id = job.report_id
+    if imported is not None:
+        progress = message.job_status_details.data_import
+        progress.points_processed = imported.points_processed
+        progress.points_total = imported.points_total
+        progress.SetInParent()
+        message.job_details.data_import.data_import_id = job.data_import_id
+    else:
+        message.job_status_details.rule_evaluation.SetInParent()
+        message.job_details.rule_evaluation.report_id = job.report_id
     return message
