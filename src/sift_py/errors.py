@@ -7,7 +7,8 @@ SiftError
 │   ├── YamlConfigError                   a YAML file is not a telemetry config
 │   ├── RuleConfigError (ValueError)      a rule's expression or action can't be used
 │   ├── ChannelUriError (ValueError)      a channel's URI, use_ssl, key or metadata makes no sense
-│   └── RetryPolicyError (ValueError)     a limit of a retry policy makes no sense
+│   ├── RetryPolicyError (ValueError)     a limit of a retry policy makes no sense
+│   └── DataImportConfigError (ValueError) the config of a data import makes no sense
 ├── IngestionValidationError (ValueError)  data or a flow does not fit the ingestion config
 ├── IngestionServiceManagerError (KeyError) no ingestion service of that name
 ├── RulesRejectedError                  the server refused the rules
@@ -19,6 +20,7 @@ SiftError
 ├── MissingExtraError (ImportError)    an optional package is not installed
 └── CallError (grpc.RpcError)           the server, or the way to it, ended something
     ├── DataReadError                     ... that was being read
+    ├── DataImportError                   ... a call for a data import, or the way of its file
     └── IngestionStreamError              ... an ingest stream
         └── NotAcknowledgedError            data waits, in a buffer or on disk, to be acknowledged
 ```
@@ -40,6 +42,8 @@ __all__ = [
     "CallError",
     "ChannelUriError",
     "DataError",
+    "DataImportConfigError",
+    "DataImportError",
     "DataReadError",
     "EmbeddedServerError",
     "IngestionServiceManagerError",
@@ -100,6 +104,10 @@ class ChannelUriError(SiftConfigError, ValueError):
 
 class RetryPolicyError(SiftConfigError, ValueError):
     """A limit of a `RetryPolicy` makes no sense."""
+
+
+class DataImportConfigError(SiftConfigError, ValueError):
+    """The config of a data import can't be right; says which field, and what it takes."""
 
 
 class IngestionValidationError(SiftError, ValueError):
@@ -175,6 +183,18 @@ class CallError(SiftError, grpc.RpcError):
     def debug_error_string(self) -> str:
         """The same as the message."""
         return self.message
+
+
+class DataImportError(CallError):
+    """The server refused a data import or its file, or can't be reached.
+
+    What goes wrong with the file later is no error: `error_message` of the import says it.
+    """
+
+    @classmethod
+    def unreadable(cls, details: str) -> Self:
+        """An answer that nobody can read."""
+        return cls(grpc.StatusCode.UNKNOWN, details)
 
 
 class DataReadError(CallError):

@@ -16,6 +16,8 @@ from sift_py.errors import SiftError
 PUBLIC = {
     "CallError",
     "DataError",
+    "DataImportConfigError",
+    "DataImportError",
     "DataReadError",
     "ChannelUriError",
     "EmbeddedServerError",
@@ -45,7 +47,13 @@ BUILTINS = {
 }
 
 
-OF_CALLS = {"CallError", "DataReadError", "IngestionStreamError", "NotAcknowledgedError"}
+OF_CALLS = {
+    "DataImportError",
+    "CallError",
+    "DataReadError",
+    "IngestionStreamError",
+    "NotAcknowledgedError",
+}
 
 
 def drawn_tree() -> dict[str, tuple[str | None, str | None]]:
