@@ -20,7 +20,7 @@ ROOMS = (
     "rules",
     "sql",
     "server.py",
-    "commands/main.py",
+    "commands/serve.py",
 )
 ROW = re.compile(r"^\| `(\w+)`[^|]*\| ([^|]+)\| [^|]+\| ([^|]+)\|$", re.MULTILINE)
 TEST = re.compile(r"`([a-z_0-9/]+\.py)::(test_\w+)`")

@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-import gc
-import logging
-import sys
-import threading
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from sift_server.api.http_server import HttpLimits, allow_more_files
-from sift_server.api.tls import TlsFiles
-from sift_server.catalog import ErrorQueueLimits
 from sift_server.commands import errors, keys, retention, rules
 from sift_server.commands.annotations import app as annotations_app
 from sift_server.commands.assets import assets
 from sift_server.commands.backup import backup, restore
 from sift_server.commands.channels import channels
-from sift_server.commands.connection import INTERRUPTED
 from sift_server.commands.delete import delete
+from sift_server.commands.demo import demo
 from sift_server.commands.doctor import doctor
 from sift_server.commands.export import export
 from sift_server.commands.import_ import import_
 from sift_server.commands.plot import plot
 from sift_server.commands.runs import runs
+from sift_server.commands.serve import serve
 from sift_server.commands.sql import sql
-from sift_server.commands.stopping import StopSignals
 from sift_server.commands.tail import tail
-from sift_server.imports import UrlPolicy
-from sift_server.ingest import IngestLimits
-from sift_server.lake import StoreLimits
-from sift_server.memory import give_back_memory
-from sift_server.server import DEFAULT_HOST, DEFAULT_PORT, Server, ServerSettings
 
-MIB = 1024 * 1024
-
-SERVE_STOP_MS_MAX = 10_000
-"""How long calls that are open have to end when `sift serve` is told to stop."""
-
-GC_THRESHOLDS = (100_000, 20, 100)
-"""How much is made until the collector looks at the youngest, and how often at all others: what
-thousands of rules remember is much, is made anew all the time, and has no cycles."""
-
-_PORT_MAX = 65_535
+_START = "Start"
+_READ = "Read"
+_FILES = "Files"
+_RULES = "Rules"
+_KEEP = "Keep"
 
 app = typer.Typer(
     help="Stream telemetry, keep it, and get it back.",
@@ -54,42 +35,68 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(annotations_app, name="annotations")
-app.add_typer(errors.app, name="errors")
-app.add_typer(keys.app, name="keys")
-app.add_typer(retention.app, name="retention")
-app.add_typer(rules.app, name="rules")
-app.command(epilog="Example:  sift assets 'test-*' --json")(assets)
-app.command(epilog="Example:  sift channels 'motor.*' --asset rover --run 'drive 1'")(channels)
-app.command(epilog="Example:  sift runs 'drive *' --asset rover --points")(runs)
+
+# In the order of the help text.
 app.command(
-    epilog="Example:  sift export 'motor.*' --asset rover --run 'drive 1' --output motor.parquet"
-)(export)
+    rich_help_panel=_START,
+    epilog="Example:  sift serve --data-dir ./telemetry --listen 0.0.0.0:50051"
+    " --tls-cert cert.pem --tls-key key.pem",
+)(serve)
 app.command(
-    epilog="Example:  sift plot 'motor.*' state --asset rover --run 'drive 1' --output drive.png"
-)(plot)
+    rich_help_panel=_START, epilog="Example:  sift demo --seconds 60 --data-dir ./my-machine"
+)(demo)
+app.command(rich_help_panel=_READ, epilog="Example:  sift assets 'test-*' --json")(assets)
 app.command(
-    epilog="Exit status: 0 if the folder is sound, in the end with --repair; 3 if something is"
-    " wrong with it; 1 if it could not be checked; 2 for a wrong option."
-)(doctor)
-app.command(epilog="Example:  sift backup ./telemetry /backups/monday --since /backups/sunday")(
-    backup
+    rich_help_panel=_READ,
+    epilog="Example:  sift channels 'motor.*' --asset rover --run 'drive 1'",
+)(channels)
+app.command(rich_help_panel=_READ, epilog="Example:  sift runs 'drive *' --asset rover --points")(
+    runs
 )
 app.command(
-    epilog="Example:  sift sql 'SELECT channel, max(value) FROM points GROUP BY channel' --json"
-)(sql)
-app.command(epilog="Example:  sift tail rover 'motor.*' --since 5m --rate 5")(tail)
+    rich_help_panel=_READ, epilog="Example:  sift tail rover 'motor.*' --since 5m --rate 5"
+)(tail)
 app.command(
-    epilog="Example:  sift delete --asset rover --channel motor.debug --end 2026-11-01T00:00:00Z"
-    " --dry-run"
-)(delete)
-app.command(epilog="Example:  sift restore /backups/monday ./telemetry-again")(restore)
+    rich_help_panel=_READ,
+    epilog="Example:  sift plot 'motor.*' state --asset rover --run 'drive 1' --output drive.png",
+)(plot)
+app.command(
+    rich_help_panel=_READ,
+    epilog="Example:  sift sql 'SELECT channel, max(value) FROM points GROUP BY channel' --json",
+)(sql)
 app.command(
     "import",
+    rich_help_panel=_FILES,
     epilog="Example:  sift import flight.csv --asset rocket --run 'flight 12'"
     " --start-time 2022-06-24T15:17:16Z --dry-run    Exit status: 0 if all is in; 1 if not, or if"
     " cells do not fit; 2 for a wrong option or plan; 130 after Ctrl-C.",
 )(import_)
+app.command(
+    rich_help_panel=_FILES,
+    epilog="Example:  sift export 'motor.*' --asset rover --run 'drive 1' --output motor.parquet",
+)(export)
+app.add_typer(rules.app, name="rules", rich_help_panel=_RULES)
+app.add_typer(annotations_app, name="annotations", rich_help_panel=_RULES)
+app.add_typer(retention.app, name="retention", rich_help_panel=_KEEP)
+app.command(
+    rich_help_panel=_KEEP,
+    epilog="Example:  sift delete --asset rover --channel motor.debug --end 2026-11-01T00:00:00Z"
+    " --dry-run",
+)(delete)
+app.command(
+    rich_help_panel=_KEEP,
+    epilog="Example:  sift backup ./telemetry /backups/monday --since /backups/sunday",
+)(backup)
+app.command(
+    rich_help_panel=_KEEP, epilog="Example:  sift restore /backups/monday ./telemetry-again"
+)(restore)
+app.command(
+    rich_help_panel=_KEEP,
+    epilog="Exit status: 0 if the folder is sound, in the end with --repair; 3 if something is"
+    " wrong with it; 1 if it could not be checked; 2 for a wrong option.",
+)(doctor)
+app.add_typer(errors.app, name="errors", rich_help_panel=_KEEP)
+app.add_typer(keys.app, name="keys", rich_help_panel=_KEEP)
 
 
 def main() -> None:
@@ -111,186 +118,3 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-@app.command(
-    epilog="Example:  sift serve --data-dir ./telemetry --listen 0.0.0.0:50051"
-    " --tls-cert cert.pem --tls-key key.pem"
-)
-def serve(
-    data_dir: Annotated[
-        Path, typer.Option(help="Folder of everything the server keeps; made when missing.")
-    ] = Path("telemetry"),
-    listen: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
-    ] = f"{DEFAULT_HOST}:{DEFAULT_PORT}",
-    tls_cert: Annotated[
-        Path | None, typer.Option(help="PEM file with the certificate chain: serve over TLS.")
-    ] = None,
-    tls_key: Annotated[
-        Path | None, typer.Option(help="PEM file with the private key of --tls-cert.")
-    ] = None,
-    tls_client_ca: Annotated[
-        Path | None,
-        typer.Option(
-            help="PEM file with certificate authorities: take only clients that show a certificate"
-            " of one of them."
-        ),
-    ] = None,
-    no_auth: Annotated[
-        bool,
-        typer.Option(
-            "--no-auth",
-            help="Take calls without an API key, from programs of this machine: on a loopback"
-            " address only.",
-        ),
-    ] = False,
-    hot_mib: Annotated[
-        int,
-        typer.Option(
-            min=2,
-            help="Memory for points that are not in the table yet, in MiB. A flush takes as much"
-            " again.",
-        ),
-    ] = StoreLimits().hot_bytes_max // MIB,
-    ingest_buffer_mib: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Memory for what all streams received and is not decoded yet, in MiB."
-        ),
-    ] = IngestLimits().buffer_bytes_max // MIB,
-    message_mib: Annotated[
-        int, typer.Option(min=1, max=128, help="Largest message of an ingest stream, in MiB.")
-    ] = IngestLimits().message_bytes_max // MIB,
-    retention_s: Annotated[
-        int,
-        typer.Option(
-            min=0, help="How long files stay for other readers once they were merged, in seconds."
-        ),
-    ] = StoreLimits().retention_s,
-    errors_mib: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Room for messages that were rejected, in MiB; behind that the oldest are"
-            " dropped. 'sift errors' reads them.",
-        ),
-    ] = ErrorQueueLimits().bytes_max // MIB,
-    errors_messages: Annotated[
-        int, typer.Option(min=1, help="How many messages that were rejected are kept.")
-    ] = ErrorQueueLimits().messages_max,
-    connections: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Connections at a time. Where they don't fit into 'ulimit -n', there are fewer.",
-        ),
-    ] = HttpLimits().connections_max,
-    import_urls: Annotated[
-        UrlPolicy,
-        typer.Option(
-            help="Which URLs the server fetches files from, when a client asks it to import one:"
-            " none, those at public addresses, or any that it can reach."
-        ),
-    ] = UrlPolicy.OFF,
-    stop_s: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="How long calls that are open have to end when the server is told to stop, in"
-            " seconds.",
-        ),
-    ] = SERVE_STOP_MS_MAX // 1_000,
-) -> None:
-    """Take telemetry, keep it in a folder, and give it back.
-
-    gRPC, JSON and REST share the port. Callers need an API key: the value of SIFT_API_KEY if set,
-    else the one that the first start writes to DATA_DIR/api_key, or one of 'sift keys create'.
-    Ctrl-C stops the server: it takes no more calls, lets open ones end, writes what it took into
-    the table, and exits 0. A second Ctrl-C waits for no client.
-    """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    if (tls_cert is None) != (tls_key is None):
-        raise typer.BadParameter("--tls-cert and --tls-key belong together: give both or neither")
-    if tls_client_ca is not None and tls_cert is None:
-        raise typer.BadParameter("--tls-client-ca needs --tls-cert and --tls-key")
-    tls = TlsFiles(tls_cert, tls_key, tls_client_ca) if tls_cert and tls_key else None
-    host, port = _host_and_port(listen)
-    give_back_memory()
-    allow_more_files()
-    # Asked for before the server starts, so that a signal during a long replay is not lost.
-    stop_signals = StopSignals()
-    store_limits = StoreLimits(
-        hot_bytes_max=hot_mib * MIB, flush_bytes=hot_mib * MIB // 2, retention_s=retention_s
-    )
-    ingest_limits = IngestLimits(
-        message_bytes_max=message_mib * MIB, buffer_bytes_max=ingest_buffer_mib * MIB
-    )
-    server = Server(
-        ServerSettings(
-            data_dir,
-            host,
-            port,
-            tls,
-            not no_auth,
-            store_limits,
-            ingest_limits,
-            HttpLimits(connections_max=connections),
-            error_limits=ErrorQueueLimits(errors_mib * MIB, errors_messages),
-            import_urls=import_urls,
-        )
-    )
-    try:
-        server.start()
-    except (OSError, ValueError, RuntimeError) as error:
-        typer.echo(f"sift serve: {error}", err=True)
-        raise typer.Exit(1) from None
-    # What the start made stays until the end: the collector need not go through it at every turn.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    sys.stdout.write(f"ready on {server.address}\n")
-    sys.stdout.flush()
-    stop_signals.wait()
-    threading.Thread(target=_hurry, args=(stop_signals, server), daemon=True).start()
-    server.stop(stop_s * 1_000)
-    stop_signals.ignore()
-
-
-def _hurry(stop_signals: StopSignals, server: Server) -> None:
-    stop_signals.wait()
-    server.hurry()
-
-
-@app.command(epilog="Example:  sift demo --seconds 60 --data-dir ./my-machine")
-def demo(
-    seconds: Annotated[float, typer.Option(min=1, help="How long to stream.")] = 20.0,
-    data_dir: Annotated[
-        Path, typer.Option(help="Folder to keep the telemetry in; made when missing.")
-    ] = Path("telemetry-demo"),
-) -> None:
-    """Stream this machine's own telemetry into a folder, and read it back."""
-    try:
-        from sift_py.errors import SiftError  # noqa: PLC0415 (the client only when used)
-        from sift_server.demo import run_demo  # noqa: PLC0415 (psutil too)
-
-        try:
-            status = run_demo(seconds, data_dir, Console())
-        except (SiftError, OSError) as error:
-            typer.echo(f"sift demo: {error}", err=True)
-            status = 1
-    except KeyboardInterrupt:
-        typer.echo(f"sift demo: stopped; what was sent is in {data_dir}", err=True)
-        status = INTERRUPTED
-    raise typer.Exit(status)
-
-
-def _host_and_port(listen: str) -> tuple[str, int]:
-    host, separator, port = listen.rpartition(":")
-    if not separator or not host or not port.isdecimal() or int(port) > _PORT_MAX:
-        raise typer.BadParameter(
-            f"--listen takes HOST:PORT with a port from 0 to {_PORT_MAX}, not {listen!r}"
-        )
-    return host.removeprefix("[").removesuffix("]"), int(port)
