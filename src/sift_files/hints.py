@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sift_files.plan import DataType, TimeFormat
 
-__all__ = ["NO_HINTS", "Hints", "require_column"]
+__all__ = ["NO_HINTS", "Hints", "names_of", "require_column"]
 
 _NAMES_SHOWN_MAX = 5
 
