@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -273,6 +277,35 @@ def test_closing_ends_what_is_under_way(bench: Bench):
     assert "stopping" in str(failed[0])
     with pytest.raises(ResourceExhaustedError):
         bench.table("SELECT 1")
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sift_server.catalog import Catalog
+from sift_server.lake import PointStore
+from sift_server.sql.engine import SqlEngine
+folder = Path(sys.argv[1])
+engine = SqlEngine(Catalog.open(folder / "catalog.sqlite"), PointStore.open(folder / "lake"))
+_, batches = engine.query("FROM range(1000000000)")
+next(batches)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_server_that_is_killed_leaves_no_process_and_no_folder(tmp_path: Path):
+    (tmp_path / "tmp").mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(tmp_path)],
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        check=False,
+    )
+
+    assert ended.returncode == -signal.SIGKILL
+    due_s = time.monotonic() + 20
+    while list((tmp_path / "tmp").glob("sift-sql-*")) and time.monotonic() < due_s:
+        time.sleep(0.1)
+    assert not list((tmp_path / "tmp").glob("sift-sql-*"))
 
 
 def test_statements_are_answered_from_several_threads(tmp_path: Path):

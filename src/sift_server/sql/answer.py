@@ -65,7 +65,6 @@ class SqlAnswer(Iterator[Any]):
             "statement": self._statement,
             "memory_bytes_max": limits.memory_bytes_max,
             "spill_bytes_max": limits.spill_bytes_max,
-            "spill_folder": self._worker.spill_folder,
             "threads": limits.threads,
             # Should this process be killed, the other one has an end too.
             "cpu_s_max": limits.threads * (limits.working_ms_max // 1_000 + 5),

@@ -35,10 +35,12 @@ class WorkerProcess:
         """Where it may write what its memory has no room for; removed with it."""
         try:
             self._process = subprocess.Popen(  # noqa: S603 (this program's own)
-                [sys.executable, "-P", "-m", _PROGRAM],
+                [sys.executable, "-P", "-m", _PROGRAM, self.spill_folder],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd=self.spill_folder,
+                # What ends or interrupts this program from a terminal is not for that one.
+                start_new_session=True,
             )
         except BaseException:
             ours.close()

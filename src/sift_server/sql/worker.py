@@ -14,6 +14,7 @@ import os
 import resource
 import shutil
 import socket
+import sys
 from typing import Any
 
 import duckdb
@@ -34,21 +35,23 @@ CREATE MACRO ns(moment) AS epoch_us(moment::TIMESTAMPTZ) * 1000
 other one has nanoseconds."""
 
 
-def main() -> None:
-    """Answer one statement from the socket that is standard input."""
+def main(spill_folder: str) -> None:
+    """Answer one statement from the socket that is standard input.
+
+    Args:
+        spill_folder: Where may be written what the memory has no room for; removed in the end.
+    """
     channel = Channel(socket.socket(fileno=0))
     try:
         _, data, _ = channel.receive()
-    except ChannelClosedError:
-        return
-    asked = json.loads(data)
-    try:
+        asked = {**json.loads(data), "spill_folder": spill_folder}
         _limit(asked)
         _answer(channel, asked)
     except ChannelClosedError:
+        # The server is gone.
         pass
     finally:
-        shutil.rmtree(asked["spill_folder"], ignore_errors=True)
+        shutil.rmtree(spill_folder, ignore_errors=True)
 
 
 def _limit(asked: dict[str, Any]) -> None:
@@ -198,7 +201,7 @@ def _fail(channel: Channel, kind: str, message: str, place: int | None = None) -
 
 if __name__ == "__main__":
     try:
-        main()
+        main(sys.argv[1])
     except MemoryError:
         os._exit(MEMORY_STATUS)
     # Not as the interpreter ends, which waits for what other threads are at.
