@@ -41,10 +41,12 @@ class DataQuestions:
         Raises:
             ServerError: As `data.v2` GetData does, before anything was given.
         """
+        if not isinstance(asked, dict):
+            raise InvalidArgumentError("the question is a JSON object, of a GetDataRequest")
         request = data_pb2.GetDataRequest()
         try:
             json_format.ParseDict(asked, request)
-        except (json_format.ParseError, AttributeError, RecursionError) as error:
+        except (json_format.ParseError, AttributeError, RecursionError, TypeError) as error:
             raise InvalidArgumentError(f"this is no GetDataRequest: {error}") from None
         if request.page_size or request.page_token:
             raise InvalidArgumentError("an answer of Arrow has no pages; leave page_size out")
