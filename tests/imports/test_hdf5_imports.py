@@ -127,3 +127,13 @@ def test_what_is_in_a_file_is_found_out(doors: ImportDoors):
     assert doors.upload(created.upload_url, file).status == 200
     points = doors.points(doors.wait(created.data_import_id))
     assert sorted(points.values()) == [[(T0, 1.5)], [(T0, 2.5)]]
+
+
+def test_chunks_that_inflate_to_gigabytes_are_refused(doors: ImportDoors):
+    """A file of some kilobytes may have them."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file["t"] = np.array([T0])
+        file.create_dataset("v", (2**27,), "f8", chunks=(2**26,), compression="gzip")
+    imported = doors.run(buffer.getvalue(), hdf5_config=config(data("v")))
+    assert "CHUNK_BYTES_MAX" in imported.error_message

@@ -142,3 +142,10 @@ def test_topics_that_can_not_be_decoded(doors: ImportDoors):
     assert "/picture is left out" in imported.warning_messages[0]
     broken = doors.run(mcap_of()[:100], "log.mcap", mcap_config={"assetName": "drone"})
     assert "log.mcap" in broken.error_message
+
+
+def test_a_log_that_is_too_large_is_refused(doors: ImportDoors, monkeypatch):
+    """It would have to fit memory."""
+    monkeypatch.setattr("sift_server.api.import_configs.ulog.LOG_BYTES_MAX", 100)
+    config = {"assetName": "drone", "relativeStartTime": START}
+    assert "LOG_BYTES_MAX = 100" in doors.run(LOG, ulog_config=config).error_message

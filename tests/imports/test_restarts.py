@@ -9,6 +9,8 @@ import pytest
 
 from sift.data_imports.v2 import data_imports_pb2 as pb
 from sift.runs.v2 import runs_pb2, runs_pb2_grpc
+from sift_server.catalog import ImportStatus, JobType
+from support.catalogs import open_catalog
 from support.imports import ImportDoors
 from support.serving import plain_channel, serving
 
@@ -99,3 +101,41 @@ def test_what_nobody_needs_is_removed_at_the_start(tmp_path: Path):
         while list(uploads.iterdir()):
             assert time.monotonic() < ends
             time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_a_full_disk_makes_an_import_wait(tmp_path: Path):
+    """It goes on by itself when there is room."""
+    is_full = tmp_path / "full"
+    faults = {"SIFT_FAULTS": "log.write@1+=ENOSPC", "SIFT_FAULTS_WHILE": str(is_full)}
+    with (
+        serving(tmp_path / "telemetry", **faults) as server,
+        plain_channel(server.address, server.api_key) as channel,
+    ):
+        doors = ImportDoors(server.address, server.api_key, channel)
+        created = doors.create(csv_config=CONFIG)
+        is_full.touch()
+        doors.upload(created.upload_url, b"t,a,b,c,d,e,f\n1,1,2,3,4,5,6\n")
+        time.sleep(2)
+        waiting = doors.get(created.data_import_id).status
+        assert waiting in (pb.DATA_IMPORT_STATUS_PENDING, pb.DATA_IMPORT_STATUS_IN_PROGRESS)
+        is_full.unlink()
+        imported = doors.wait(created.data_import_id)
+        assert (imported.status, imported.error_message) == (pb.DATA_IMPORT_STATUS_SUCCEEDED, "")
+        assert doors.points(imported, "v7") == {"v7": [(1, 6)]}
+
+
+def test_an_import_that_ends_the_server_each_time_is_given_up(tmp_path: Path):
+    """Its file may be what ends it."""
+    with open_catalog(tmp_path) as catalog:
+        imports, jobs = catalog.data_imports, catalog.jobs
+        created = imports.create("csv_config", "{}")
+        imports.receive(created.data_import_id, "a.csv", b"digest")
+        for _ in range(3):
+            assert jobs.claim(JobType.RULE_EVALUATION) is None
+            assert jobs.claim(JobType.DATA_IMPORT) is not None
+            jobs.recover(JobType.DATA_IMPORT)
+        assert jobs.claim(JobType.DATA_IMPORT) is None
+        failed = imports.get(created.data_import_id)
+        assert failed.status is ImportStatus.FAILED
+        assert "the server ended 3 times" in failed.error_message

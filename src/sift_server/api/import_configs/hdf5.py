@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from sift.data_imports.v2 import data_imports_pb2 as pb
@@ -11,7 +12,7 @@ from sift_server.api.import_configs.channels import channel_of, column_of, messa
 from sift_server.api.import_configs.names import check_names
 from sift_server.api.import_configs.selection import check_unique
 from sift_server.api.import_configs.times import plan_of_format
-from sift_server.errors import InvalidArgumentError
+from sift_server.errors import InvalidArgumentError, ResourceExhaustedError
 from sift_server.imports import ImportPlan
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
     from sift_files import ColumnPlan, TimePlan
     from sift_server.catalog import ChannelConfig
+
+
+CHUNK_BYTES_MAX = 256 * 1024 * 1024
+"""Largest chunk of a dataset, inflated: it is read as a whole, and some bytes may be gigabytes."""
 
 
 def check(config: pb.Hdf5Config) -> None:
@@ -113,6 +118,11 @@ def _path(file: Any, dataset: str, field: str, index: int) -> str:  # noqa: ANN4
     if found is None or not getattr(found, "shape", None):
         raise InvalidArgumentError(f"the file has no dataset {dataset!r}")
     dtype, shape = found.dtype, found.shape[1:]
+    if found.chunks and math.prod(found.chunks) * dtype.itemsize > CHUNK_BYTES_MAX:
+        raise ResourceExhaustedError(
+            f"the dataset {dataset!r} is stored in chunks of more than CHUNK_BYTES_MAX ="
+            f" {CHUNK_BYTES_MAX:,} bytes; write it in smaller ones"
+        )
     path = str(found.name)
     if field:
         if dtype.names is None or field not in dtype.names:

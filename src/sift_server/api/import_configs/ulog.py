@@ -16,13 +16,16 @@ from sift_server.api.import_configs.names import check_names
 from sift_server.api.import_configs.properties import check_run, ulog_properties
 from sift_server.api.import_configs.selection import Selected, select
 from sift_server.api.services.convert import from_timestamp
-from sift_server.errors import InvalidArgumentError
+from sift_server.errors import InvalidArgumentError, ResourceExhaustedError
 from sift_server.imports import ImportPlan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sift_files import ColumnPlan, FilePlan
+
+LOG_BYTES_MAX = 512 * 1024 * 1024
+"""Largest log: it is read as a whole, and takes a few times as much memory."""
 
 _LOGGED = "logged_messages"
 _PUBLISHED_LOGGED = "log_messages"
@@ -58,6 +61,11 @@ def plan(config: pb.UlogConfig, path: Path) -> ImportPlan:
         FilesError: The file is damaged, or no ULog file.
     """
     check(config)
+    if (size := path.stat().st_size) > LOG_BYTES_MAX:
+        raise ResourceExhaustedError(
+            f"the log has {size:,} bytes, and LOG_BYTES_MAX = {LOG_BYTES_MAX:,} are read, for logs"
+            " are read as a whole; import it with 'sift import', which reads it where it is"
+        )
     found = detect(path)
     damage = [note for note in found.notes if note.startswith(_DAMAGED)]
     if not damage and not _ends_whole(path):
