@@ -515,6 +515,36 @@ def test_reports_that_can_not_be_used_are_mended(tmp_path: Path, harm: str, name
                 assert catalog.jobs.get(one.job_id).status.name == "CREATED"
 
 
+@pytest.mark.proves("repair-whole")
+@pytest.mark.parametrize(
+    ("harm", "named", "lost"),
+    [
+        ("UPDATE data_imports SET warnings_json = '5'", "warnings of 1 data import", "warnings"),
+        ("UPDATE data_imports SET config_json = 'x'", "config of 1 data import", "config"),
+        ("UPDATE jobs SET job_type = 77", "status of 1 job is none", "1 job's status"),
+        ("DELETE FROM data_imports", "1 row of jobs", "1 row of jobs"),
+    ],
+)
+def test_data_imports_that_can_not_be_used_are_mended(
+    tmp_path: Path, harm: str, named: str, lost: str
+):
+    """They can be listed again, and so can their jobs."""
+    with Server(ServerSettings(tmp_path, port=0)):
+        pass
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        made = catalog.data_imports.create("csv_config", "{}")
+        catalog.data_imports.receive(made.data_import_id, "a.csv", b"digest")
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
+        connection.executescript(harm)
+    assert any(named in each.what for each in examine(tmp_path).report.problems)
+    assert lost in "\n".join(mended(tmp_path))
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        jobs = catalog.jobs.list(ListRequest()).items
+        assert [one.job_type.name for one in jobs] in ([], ["DATA_IMPORT"])
+        for one in catalog.data_imports.list(ListRequest()).items:
+            assert one.warnings == ()
+
+
 def test_leftovers_of_a_crash_are_named_and_removed(killed: Folder, tmp_path: Path):
     """If nothing else is wrong: log or table have what is in them."""
     path = copy_of(killed, tmp_path)

@@ -16,6 +16,7 @@ from sift_server.catalog.database import Database
 from sift_server.catalog.error_room import read_totals
 from sift_server.doctor.calculated_rows import CALCULATED_CHANNELS
 from sift_server.doctor.findings import Finding, counted, note, problem
+from sift_server.doctor.import_rows import imports_without_config, unreadable_imports
 from sift_server.doctor.report_rows import rules_left_behind, unknown_jobs, unreadable_reports
 from sift_server.doctor.rule_rows import RULES, unreadable_annotations
 
@@ -237,6 +238,7 @@ def _disagreements(
     yield from _of_rules(connection)
     yield from _of_calculated_channels(connection)
     yield from _of_reports(connection)
+    yield from _of_imports(connection)
     rejected = [
         each
         for (each,) in connection.execute(select(tables.json_rules.c.rules_json))
@@ -308,6 +310,20 @@ def _of_versions(
     if lost:
         what = f"{counted(len(lost), thing)} have no newest version."
         yield problem(_WHERE, what, without_version, _REBUILD)
+
+
+def _of_imports(connection: Connection) -> Iterator[Finding]:
+    for what, lost in (
+        ("warnings", unreadable_imports(connection)),
+        ("config", imports_without_config(connection)),
+    ):
+        if lost:
+            yield problem(
+                _WHERE,
+                f"The {what} of {counted(len(lost), 'data import')} can't be read.",
+                "Calls that need these data imports fail.",
+                _REBUILD,
+            )
 
 
 def _of_reports(connection: Connection) -> Iterator[Finding]:

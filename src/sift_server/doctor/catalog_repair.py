@@ -12,7 +12,8 @@ What can be known of a lost row:
 
 Runs, rules, calculated channels, annotations, reports, tags and API keys that are lost stay lost. A
 rule or calculated channel whose newest version is lost is what the one before says; a rule of a
-report that no job evaluates any more ends in an error.
+report that no job evaluates any more ends in an error, and so does a data import whose config is
+lost.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from sift_server.doctor.calculated_rows import mend_calculated_channels
 from sift_server.doctor.catalog_copy import BESIDE_SUFFIXES, copied_catalog
 from sift_server.doctor.catalog_salvage import salvage
 from sift_server.doctor.findings import counted
+from sift_server.doctor.import_rows import mend_imports
 from sift_server.doctor.report_rows import mend_reports
 from sift_server.doctor.rule_rows import drop_orphans, mend_rules
 from sift_server.lake.delta_log import sync_folder
@@ -141,6 +143,7 @@ def _make_up(connection: Connection, lake_channels: Mapping[str, LakeChannel]) -
     ]
     done += drop_orphans(connection)
     done += mend_reports(connection)
+    done += mend_imports(connection)
     _count_errors(connection)
     return done
 
