@@ -12,6 +12,7 @@ DIR/
     log/              the ingest log: what was acknowledged and is not in the table yet
     lake/             the Delta table of points
     uploads/          files that wait for their import, or may be retried
+    exports/          files that clients asked for, for a day
     damaged/          what a repair set aside, if there was one
     repairing         there while a repair is under way
 ```
@@ -78,6 +79,7 @@ class DataDirectory:
         self.log_path = path / "log"
         self.lake_path = path / "lake"
         self.uploads_path = path / "uploads"
+        self.exports_path = path / "exports"
 
     @classmethod
     def open(cls, path: Path) -> Self:

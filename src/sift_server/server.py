@@ -18,6 +18,8 @@ from sift_server.api.arrow import (
     Questions,
     SqlQuestions,
 )
+from sift_server.api.downloads import DOWNLOAD_THREADS, DOWNLOADS_PREFIX, DownloadDoor
+from sift_server.api.exporting import Exporting
 from sift_server.api.http_server import HttpLimits, HttpServer
 from sift_server.api.import_configs import plan_of
 from sift_server.api.ingest_stream import IngestStream
@@ -28,6 +30,7 @@ from sift_server.api.uploads import UPLOAD_THREADS, UPLOADS_PREFIX, UploadDoor
 from sift_server.api_key import load_or_create_api_key
 from sift_server.catalog import Catalog, ErrorQueueLimits
 from sift_server.data_dir import DataDirectory
+from sift_server.exports import ExportLimits
 from sift_server.follow import Feed
 from sift_server.imports import ImportLimits, ImportWorker, UploadFolder, UrlPolicy
 from sift_server.ingest import (
@@ -90,6 +93,7 @@ class ServerSettings:
         error_limits: How much the error queue may hold.
         import_limits: How much files that clients send may take.
         import_urls: Which URLs files may be fetched from.
+        export_limits: How much files that clients ask for may take.
     """
 
     data_dir: Path
@@ -103,6 +107,7 @@ class ServerSettings:
     error_limits: ErrorQueueLimits = field(default_factory=ErrorQueueLimits)
     import_limits: ImportLimits = field(default_factory=ImportLimits)
     import_urls: UrlPolicy = UrlPolicy.OFF
+    export_limits: ExportLimits = field(default_factory=ExportLimits)
 
 
 def _warm_up() -> None:
@@ -207,9 +212,9 @@ class Server:
         reports = self._reports(catalog, book)
 
         uploads = UploadFolder(folder.uploads_path, self._settings.import_limits)
-        imports = ImportWorker(catalog, ingestor, uploads, self._settings.import_urls, plan_of)
-        imports.start()
-        keep.callback(imports.stop)
+        imports = self._imports(catalog, ingestor, uploads)
+
+        exporting = self._exporting(catalog, store, folder)
 
         callers = self._callers(catalog)
         call_threads = self._threads(CALL_THREADS, "sift-call")
@@ -219,7 +224,9 @@ class Server:
         streams = IngestStream(ingestor, ingest_threads)
         upload_threads = self._threads(UPLOAD_THREADS, "sift-upload")
         app = build_app(
-            services(catalog, store, reports, self._deletion(catalog, store, flusher), imports),
+            services(
+                catalog, store, reports, self._deletion(catalog, store, flusher), imports, exporting
+            ),
             call_threads,
             callers,
             streams,
@@ -227,6 +234,7 @@ class Server:
             lambda: self._ready,
             self._questions(catalog, store, feed),
             {UPLOADS_PREFIX: UploadDoor(catalog, uploads, imports, upload_threads)},
+            self._downloads(catalog, exporting),
         )
         self._serve(app, streams)
         # First of all, so that calls which wait for reports, or for points, are answered.
@@ -277,6 +285,27 @@ class Server:
         reports.start()
         self._open.callback(reports.stop)
         return reports
+
+    def _imports(self, catalog: Catalog, ingestor: Ingestor, uploads: UploadFolder) -> ImportWorker:
+        """What imports files; until the server stops."""
+        imports = ImportWorker(catalog, ingestor, uploads, self._settings.import_urls, plan_of)
+        imports.start()
+        self._open.callback(imports.stop)
+        return imports
+
+    def _exporting(self, catalog: Catalog, store: PointStore, folder: DataDirectory) -> Exporting:
+        """What exports files; until the server stops."""
+        limits = self._settings.export_limits
+        exporting = Exporting.over(catalog, store, folder.exports_path, limits)
+        exporting.worker.start()
+        self._open.callback(exporting.worker.stop)
+        return exporting
+
+    def _downloads(self, catalog: Catalog, exporting: Exporting) -> dict[str, ASGIApp]:
+        """The door of exported files, by its path."""
+        threads = self._threads(DOWNLOAD_THREADS, "sift-download")
+        door = DownloadDoor(catalog, exporting.folder, exporting.tickets, threads)
+        return {DOWNLOADS_PREFIX: door}
 
     def _questions(self, catalog: Catalog, store: PointStore, feed: Feed) -> Questions:
         """What the Arrow door answers, until the server stops."""

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,6 +16,7 @@ from sift.assets.v1 import assets_pb2, assets_pb2_grpc
 from sift.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from sift.runs.v2 import runs_pb2, runs_pb2_grpc
 from sift_server.api.access import ADMIN_SERVICES, scope_of
+from sift_server.api.exporting import Exporting
 from sift_server.api.import_configs import plan_of
 from sift_server.api.key_ring import KeyRing, OpenDoor, is_loopback
 from sift_server.api.registry import Registry
@@ -22,13 +24,13 @@ from sift_server.api.services import services
 from sift_server.catalog import ApiKey, Catalog, Scope
 from sift_server.catalog.api_keys import digest_of
 from sift_server.errors import UnauthenticatedError
+from sift_server.exports import ExportLimits
 from sift_server.imports import ImportWorker, UrlPolicy
 from sift_server.rules import CatalogBook, RuleEvaluation, RunReports
 from support.serving import plain_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 FOLDER_KEY = "the key"
 
 
@@ -88,6 +90,7 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
                 RunReports(catalog, evaluation),
                 None,
                 ImportWorker(catalog, None, None, UrlPolicy.OFF, plan_of),
+                Exporting.over(catalog, None, Path("exports"), ExportLimits()),
             ),
             None,
         )
@@ -119,6 +122,7 @@ def test_every_method_that_is_there_needs_what_it_does(tmp_path: Path):
         "data_imports.v2.DataImportService/CreateDataImportFromUrl",
         "data_imports.v2.DataImportService/DetectConfig",
         "data_imports.v2.DataImportService/RetryDataImport",
+        "exports.v1.ExportService/ExportData",
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfig",
         "ingestion_configs.v1.IngestionConfigService/CreateIngestionConfigFlows",
         "ingestion_configs.v2.IngestionConfigService/CreateIngestionConfig",

@@ -14,6 +14,7 @@ ROOMS = (
     "imports",
     "ingest",
     "catalog",
+    "exports",
     "follow",
     "query",
     "retention",

@@ -36,7 +36,7 @@ def test_it_says_what_there_is_and_what_is_wrong(folder: Path):
     result = doctor(folder)
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith("The folder is sound.\n")
-    assert "catalog  version 9, 1 asset, 2 channels" in result.stdout
+    assert "catalog  version 10, 1 asset, 2 channels" in result.stdout
     next(folder.glob("log/*.log")).unlink()
     result = doctor(folder, "--quick")
     assert result.exit_code == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from sift.jobs.v1 import jobs_pb2
 from sift.metadata.v1 import metadata_pb2
 from sift.report_templates.v1 import report_templates_pb2
 from sift.reports.v1 import reports_pb2
+from sift_server.api.exporting import Exporting
 from sift_server.api.import_configs import plan_of
 from sift_server.api.services import jobs, report_templates, reports
 from sift_server.api.services.report_messages import report_draft
@@ -29,6 +31,7 @@ from sift_server.catalog import (
 from sift_server.catalog import ReportDraft as Draft
 from sift_server.catalog.report_form import REPORT_DESCRIPTION_CHARS_MAX, REPORT_NAME_CHARS_MAX
 from sift_server.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from sift_server.exports import ExportLimits
 from sift_server.imports import ImportWorker, UrlPolicy
 from sift_server.lake import PointStore
 from sift_server.rules import AskedTime, CatalogBook, RuleEvaluation, RunReports
@@ -36,7 +39,6 @@ from support.catalogs import flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sift_server.api.services.jobs import JobService
     from sift_server.api.services.report_templates import ReportTemplateService
@@ -69,7 +71,8 @@ def service(catalog, run_reports) -> ReportService:
 def job_service(catalog, run_reports) -> JobService:
     """The service of jobs."""
     imports = ImportWorker(catalog, None, None, UrlPolicy.OFF, plan_of)
-    return jobs.JobService(catalog, run_reports, imports)
+    exporting = Exporting.over(catalog, None, Path("exports"), ExportLimits())
+    return jobs.JobService(catalog, run_reports, imports, exporting.worker)
 
 
 @pytest.fixture

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from google.protobuf import descriptor_pool
 
+from sift_server.api.exporting import Exporting
 from sift_server.api.import_configs import plan_of
 from sift_server.api.services import services
+from sift_server.exports import ExportLimits
 from sift_server.imports import ImportWorker, UrlPolicy
 from sift_server.rules import CatalogBook, RuleEvaluation, RunReports
 
@@ -32,6 +35,7 @@ SERVICES = {
     "sift.data.v2.DataService",
     "sift.data_imports.v2.DataImportService",
     "sift.dlq_errors.v2.DlqErrorsService",
+    "sift.exports.v1.ExportService",
     "sift.annotations.v1.AnnotationService",
     "sift.annotation_logs.v1.AnnotationLogService",
     "sift.tags.v2.TagService",
@@ -50,6 +54,7 @@ def listed(catalog) -> list[object]:
         RunReports(catalog, evaluation),
         None,
         ImportWorker(catalog, None, None, UrlPolicy.OFF, plan_of),
+        Exporting.over(catalog, None, Path("exports"), ExportLimits()),
     )
 
 

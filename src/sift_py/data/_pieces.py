@@ -154,6 +154,7 @@ def _from_arrow(
 
 def about_of(document: dict[str, Any]) -> About:
     """What the metadata `sift` of a schema says."""
+    """What points are of, as the metadata `sift` of a schema says."""
     return About(
         document["query"],
         document["channel_id"],

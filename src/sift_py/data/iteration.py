@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
@@ -21,7 +21,7 @@ from sift_py.errors import DataError
 from sift_py.ingestion._internal.timestamps import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from datetime import timedelta
 
     from google.protobuf.timestamp_pb2 import Timestamp
@@ -103,19 +103,67 @@ def _iterate(
 ) -> Iterator[Readings]:
     with connected(source) as channel:
         asked = Finder(channel, asset).find(wanted, run)
+        has_runs = _have_runs(channel, asked)
         shown = ReadProgress(wanted=progress)
-        reader = _SpanReader(channel, request, asked, shown)
-        spans = Spans(_ns(request.start_time), _ns(request.end_time), batch_points)
-        while asked and not spans.is_done:
-            span = reader.read(spans)
-            if span.is_whole:
-                spans.done(span.points)
-            else:
-                spans.broken_off(span.times_ns(), span.queries / len(asked))
-                reader.look_at_all()
-            if span.is_whole and span.points:
-                yield reader.readings(span)
+        for readings in iter_asked(
+            _OfChannel(channel), request, asked, batch_points, has_runs=has_runs
+        ):
+            shown.add(readings.points)
+            yield readings
         shown.end()
+
+
+class Pieces(Protocol):
+    """Where points come from, piece by piece: what they are of, and a record batch."""
+
+    def read(self, request: GetDataRequest, /) -> Generator[tuple[About, Any]]:
+        """All that a request is about, as `read_pieces` gives it."""
+
+    def first(self, request: GetDataRequest, /) -> tuple[About, Any] | None:
+        """Some of it, at least one point; None if there is none."""
+
+
+@dataclass(frozen=True)
+class _OfChannel:
+    """Pieces that a server gives."""
+
+    channel: SiftChannel
+
+    def read(self, request: GetDataRequest, /) -> Generator[tuple[About, Any]]:
+        return read_pieces(self.channel, request)
+
+    def first(self, request: GetDataRequest, /) -> tuple[About, Any] | None:
+        return first_piece(self.channel, request)
+
+
+def iter_asked(
+    pieces: Pieces,
+    request: GetDataRequest,
+    asked: Sequence[Asked],
+    batch_points: int,
+    *,
+    has_runs: bool,
+) -> Iterator[Readings]:
+    """The spans of what was found, as `iter_channels` gives them.
+
+    Args:
+        pieces: Where points come from.
+        request: The times, and what else is the same for all.
+        asked: What to read.
+        batch_points: As in `iter_channels`.
+        has_runs: Whether wide tables have the column `run`.
+    """
+    reader = _SpanReader(pieces, request, asked, has_runs=has_runs)
+    spans = Spans(_ns(request.start_time), _ns(request.end_time), batch_points)
+    while asked and not spans.is_done:
+        span = reader.read(spans)
+        if span.is_whole:
+            spans.done(span.points)
+        else:
+            spans.broken_off(span.times_ns(), span.queries / len(asked))
+            reader.look_at_all()
+        if span.is_whole and span.points:
+            yield reader.readings(span)
 
 
 @dataclass(slots=True)
@@ -148,16 +196,16 @@ class _SpanReader:
 
     def __init__(
         self,
-        channel: SiftChannel,
+        pieces: Pieces,
         request: GetDataRequest,
         asked: Sequence[Asked],
-        shown: ReadProgress,
+        *,
+        has_runs: bool,
     ) -> None:
-        self._channel = channel
+        self._pieces = pieces
         self._request = with_queries(request, (each.query for each in asked))
         self._asked = asked
-        self._shown = shown
-        self._has_runs = _have_runs(channel, asked)
+        self._has_runs = has_runs
         self._empty: dict[int, tuple[About, Any]] = {}
         """Of each query that has points: what they are of, and a batch without any."""
         self._knows_all = False
@@ -167,7 +215,7 @@ class _SpanReader:
         request = request_between(spans.start_ns, spans.end_ns, self._request.sample_ms)
         request.queries.extend(self._request.queries)
         span, points_max = _Span(), spans.points_max
-        with closing(read_pieces(self._channel, request)) as pieces:
+        with closing(self._pieces.read(request)) as pieces:
             for about, batch in pieces:
                 self._empty.setdefault(about.query, (about, batch.slice(0, 0)))
                 _, batches = span.parts.setdefault((about.query, about.run_id), (about, []))
@@ -177,8 +225,6 @@ class _SpanReader:
                 if points_max is not None and span.points > points_max:
                     span.is_whole = False
                     return span
-        for _, batches in span.parts.values():
-            self._shown.add(sum(batch.num_rows for batch in batches))
         return span
 
     def look_at_all(self) -> None:
@@ -189,7 +235,7 @@ class _SpanReader:
         for number, each in enumerate(self._asked):
             if number in self._empty:
                 continue
-            found = first_piece(self._channel, with_queries(self._request, [each.query]))
+            found = self._pieces.first(with_queries(self._request, [each.query]))
             if found is not None:
                 about, batch = found
                 self._empty[number] = about, batch.slice(0, 0)

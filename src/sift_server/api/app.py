@@ -44,6 +44,7 @@ def build_app(
     is_ready: Callable[[], bool],
     questions: Questions,
     doors: Mapping[str, ASGIApp] | None = None,
+    open_doors: Mapping[str, ASGIApp] | None = None,
 ) -> ASGIApp:
     """Put the doors together.
 
@@ -56,6 +57,7 @@ def build_app(
         is_ready: Whether calls can be answered, for `/readyz`.
         questions: What the Arrow door answers.
         doors: Handlers of further paths, by what these begin with.
+        open_doors: The same, of paths that need no key.
     """
     registry = Registry(services, threads)
     request_bytes = RequestBytes()
@@ -79,14 +81,19 @@ def build_app(
 
     with_key = requires_key(limited(answers_failures(dispatch)), keys)
 
+    without_key = {
+        prefix: limited(answers_failures(door)) for prefix, door in (open_doors or {}).items()
+    }
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"], scope.get("path"):
             case "http", "/healthz":
                 await _send_health(send, ok=True)
             case "http", "/readyz":
                 await _send_health(send, ok=is_ready())
-            case "http", _:
-                await with_key(scope, receive, send)
+            case "http", str(path):
+                found = (door for prefix, door in without_key.items() if path.startswith(prefix))
+                await next(found, with_key)(scope, receive, send)
             case other, _:
                 raise NotImplementedError(f"this server does not speak {other}")
 

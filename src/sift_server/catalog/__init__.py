@@ -41,6 +41,7 @@ from sift_server.catalog.channels import (
 from sift_server.catalog.condition_annotations import ConditionStretches, Replaced
 from sift_server.catalog.condition_troubles import ConditionTrouble, TroublePlace
 from sift_server.catalog.context import Context
+from sift_server.catalog.data_exports import DataExport, DataExports
 from sift_server.catalog.data_imports import (
     DataImport,
     DataImports,
@@ -138,6 +139,7 @@ __all__ = [
     "ConditionStretches",
     "ConditionTrouble",
     "ConfiguredFlow",
+    "DataExport",
     "DataImport",
     "DataImports",
     "EnumType",
@@ -223,6 +225,7 @@ class Catalog:
         reports: The reports.
         report_templates: The report templates.
         data_imports: The files that clients send, and what became of them.
+        data_exports: The files that clients ask for.
         jobs: The jobs, which make reports and do data imports.
         tags: The tags.
         users: The users.
@@ -256,6 +259,7 @@ class Catalog:
         self.reports = Reports(context)
         self.report_templates = ReportTemplates(context)
         self.data_imports = DataImports(context)
+        self.data_exports = DataExports(context)
         self.jobs = Jobs(context)
         self.tags = Tags(context)
         self.users = Users(context)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
 
-from sift_server.catalog import import_ends, report_rules, tables, users
+from sift_server.catalog import export_ends, import_ends, report_rules, tables, users
 from sift_server.catalog.fields import Field, Filterable, Kind, named_numbers_field
 from sift_server.catalog.paging import Listing, ListRequest, Page
 from sift_server.catalog.report_rows import UNFINISHED, RuleStatus
@@ -51,6 +51,7 @@ class JobType(enum.IntEnum):
 
     RULE_EVALUATION = 1
     DATA_IMPORT = 2
+    DATA_EXPORT = 3
 
 
 JOB_FIELDS = Filterable(
@@ -160,6 +161,8 @@ class Jobs:
             check_room(connection)
             if job.job_type is JobType.DATA_IMPORT:
                 import_ends.begin_anew(connection, self._context, job.data_import_id)
+            elif job.job_type is JobType.DATA_EXPORT:
+                export_ends.say(connection, job.job_id, "")
             else:
                 report_rules.begin_anew(connection, self._context, job.report_id)
             self._set(
@@ -260,7 +263,9 @@ class Jobs:
         message: str = "",
     ) -> None:
         """End a job, and its data import, or the rules of its report that are not evaluated."""
-        if job.job_type is JobType.DATA_IMPORT:
+        if job.job_type is JobType.DATA_EXPORT:
+            export_ends.say(connection, job.job_id, message or "it was cancelled")
+        elif job.job_type is JobType.DATA_IMPORT:
             message = message or "it was cancelled; what was imported until then is there"
             import_ends.fail(connection, self._context, job.data_import_id, message)
         else:
@@ -290,17 +295,20 @@ def create(
     job_type: JobType,
     organization_id: str = "",
     **subject: str,
-) -> None:
+) -> str:
     """Ask for a job, within a transaction; `subject` is the id of what it makes or does.
+
+    Gives its id.
 
     Raises:
         ResourceExhaustedError: Too many jobs wait.
     """
     check_room(connection)
     owner_id, now_ns = users.owner_id(connection, context), context.now_ns()
+    job_id = context.new_id()
     connection.execute(
         insert(tables.jobs).values(
-            job_id=context.new_id(),
+            job_id=job_id,
             job_type=job_type,
             status=JobStatus.CREATED,
             starts=0,
@@ -312,6 +320,7 @@ def create(
             **subject,
         )
     )
+    return job_id
 
 
 def check_room(connection: Connection) -> None:

@@ -34,6 +34,7 @@ from sift_server.catalog.migration_5 import make_calculated_channels
 from sift_server.catalog.migration_6 import make_reports
 from sift_server.catalog.migration_8 import make_retention
 from sift_server.catalog.migration_9 import make_data_imports
+from sift_server.catalog.migration_10 import make_data_exports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,6 +145,7 @@ STEPS: tuple[Step, ...] = (
     _note_channels,
     make_retention,
     make_data_imports,
+    make_data_exports,
 )
 """The first leads from version 1 to 2, and so on."""
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """Version of the tables below. Raised with every change to them; `migrations` has the way there."""
 
 metadata = MetaData()
@@ -565,6 +565,17 @@ jobs = Table(
     Index("jobs_by_creation", "created_ns", "sequence"),
     Index("jobs_by_status", "status", "sequence"),
     Index("jobs_by_data_import", "data_import_id", unique=True),
+)
+
+data_exports = Table(
+    "data_exports",
+    metadata,
+    Column("job_id", ForeignKey("jobs.job_id"), primary_key=True),
+    # An `ExportDataRequest`.
+    Column("request_json", Text, nullable=False),
+    # Empty until the file is there.
+    Column("file_name", Text, nullable=False),
+    Column("error_message", Text, nullable=False),
 )
 
 error_queue = Table(

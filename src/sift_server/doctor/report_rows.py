@@ -69,7 +69,8 @@ def mend_reports(connection: Connection) -> list[str]:
             status=JobStatus.FAILED,
             job_type=case(
                 (_jobs.data_import_id.is_not(None), JobType.DATA_IMPORT),
-                else_=JobType.RULE_EVALUATION,
+                (_jobs.report_id.is_not(None), JobType.RULE_EVALUATION),
+                else_=JobType.DATA_EXPORT,
             ),
         )
     )

@@ -19,6 +19,7 @@ from sift_server.api.services import (
     data_v1,
     data_v2,
     dlq_errors,
+    exports,
     ingestion_configs_v1,
     ingestion_configs_v2,
     jobs,
@@ -37,6 +38,7 @@ from sift_server.api.services.annotation_logs import AnnotationLogService
 from sift_server.api.services.annotations import AnnotationService
 
 if TYPE_CHECKING:
+    from sift_server.api.exporting import Exporting
     from sift_server.catalog import Catalog
     from sift_server.imports import ImportWorker
     from sift_server.lake import PointStore
@@ -52,8 +54,9 @@ def services(
     run_reports: RunReports,
     deletion: Deletion,
     imports: ImportWorker,
+    exporting: Exporting,
 ) -> list[object]:
-    """Make all services over a catalog, the points, and what reports, deletes and imports them."""
+    """Make all services over a catalog, the points, and what reports, deletes, imports, exports."""
     return [
         ping.PingService(),
         ingestion_configs_v1.IngestionConfigService(catalog),
@@ -64,8 +67,9 @@ def services(
         rule_evaluation.RuleEvaluationService(catalog, run_reports),
         report_templates.ReportTemplateService(catalog),
         reports.ReportService(catalog, run_reports),
-        jobs.JobService(catalog, run_reports, imports),
+        jobs.JobService(catalog, run_reports, imports, exporting.worker),
         retention.RetentionService(catalog, deletion),
+        exports.ExportService(catalog, exporting),
         data_imports.DataImportService(catalog, imports),
         AnnotationService(catalog),
         AnnotationLogService(catalog),
