@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 
 import pytest
 from typer.testing import CliRunner
 
+from sift_py.data import iter_channels, read_overview
 from sift_server.commands.main import app
 
 
@@ -68,3 +70,27 @@ def test_without_matplotlib_it_says_what_to_install(rig, tmp_path, monkeypatch):
     done = run(rig, "d", "-o", str(tmp_path / "d.png"))
     assert done.exit_code == 1
     assert "pip install 'sift-py[plot]'" in done.stderr
+
+
+def test_many_points_are_drawn_by_what_the_server_knows_of_them(rig, monkeypatch):
+    """Lines of numbers look the same, and whatever has no overview is read."""
+    words = ["d", "i32", "b", "mode", "bits", "--run", "one"]
+    whole = run(rig, *words)
+    some = functools.partial(iter_channels, batch_points=10)
+    monkeypatch.setattr("sift_server.commands.plot.iter_channels", some)
+    asked = []
+
+    def overview(asset, name, *bounds, **more):
+        asked.append(name)
+        return read_overview(asset, name, *bounds, **more)
+
+    monkeypatch.setattr("sift_server.commands.plot.read_overview", overview)
+    many = run(rig, *words)
+    assert asked == ["d", "i32"]
+    assert (many.exit_code, many.stderr) == (0, "")
+    assert heads(many) == heads(whole)
+
+
+def heads(done):
+    """Lines that do not begin with blanks: names of channels, and of what is marked."""
+    return [line for line in done.stdout.splitlines() if line[:1].strip()]

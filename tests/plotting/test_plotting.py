@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sift_server.plotting import Curve, Kind, Mark, Plot, drawing
-from sift_server.plotting.overview import Overview
 from sift_server.plotting.picture import save_picture
+from sift_server.plotting.reduction import Reduction
 from sift_server.plotting.ticks import time_ticks
 
 START_NS = 1_780_000_000_000_000_000
@@ -21,7 +21,7 @@ parts = st.lists(
 
 @given(parts, st.integers(4, 40))
 def test_an_overview_keeps_extremes_and_has_no_more_points_than_asked_for(found, points_max):
-    overview = Overview(points_max)
+    overview = Reduction(points_max)
     time_ns, everything = START_NS, []
     for part in found:
         times = time_ns + np.cumsum([step for step, _ in part], dtype=np.int64)
@@ -41,7 +41,7 @@ def test_an_overview_keeps_extremes_and_has_no_more_points_than_asked_for(found,
 
 
 def test_an_overview_keeps_a_peak_of_one_point_of_a_million():
-    overview = Overview(1_000)
+    overview = Reduction(1_000)
     values = np.zeros(1_000_000)
     values[777_777] = 5.0
     for first in range(0, 1_000_000, 100_000):
@@ -55,7 +55,7 @@ def test_an_overview_keeps_a_peak_of_one_point_of_a_million():
 
 
 def test_states_are_kept_where_they_change():
-    overview = Overview(100, is_state=True)
+    overview = Reduction(100, is_state=True)
     for number in range(10):
         overview.add(START_NS + number * 1_000 + np.arange(1_000), np.full(1_000, number // 5))
     times, values = overview.points()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import chain, islice
 from pathlib import Path  # noqa: TC003 (typer reads it)
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,8 @@ import typer
 
 from sift_files.writers import whole_or_nothing
 from sift_py._internal.lists import quoted
-from sift_py.data import iter_channels
-from sift_py.errors import MissingExtraError
+from sift_py.data import iter_channels, read_overview
+from sift_py.errors import DataError, MissingExtraError
 from sift_server.commands.connection import (
     DEFAULT_DATA_DIR,
     FAILED,
@@ -23,11 +24,27 @@ from sift_server.commands.connection import (
 )
 from sift_server.commands.selection import asset_of, run_of, sample_ms, time_ns
 from sift_server.commands.text import shown
-from sift_server.plotting import Mark, Plot, TooManyCurvesError, drawing, gathered
+from sift_server.plotting import (
+    Mark,
+    Plot,
+    TooManyCurvesError,
+    curve_of,
+    drawing,
+    gathered,
+    is_number,
+)
+from sift_server.plotting.curves import CURVES_MAX
 from sift_server.readback import list_annotations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sift_py.data import Readings
     from sift_py.grpc.transport import SiftChannel
+    from sift_server.plotting import Curve
+
+PIXELS = 2_000
+"""Stretches of time of which an overview has the smallest and the largest value."""
 
 MARKS_MAX = 500
 """Annotations of a picture."""
@@ -89,11 +106,8 @@ def plot(
     end_ns = time_ns(_COMMAND, "--end", end_)
     sampled_ms = sample_ms(_COMMAND, sample)
     with connected(_COMMAND, data_dir, uri) as channel:
-        spans = iter_channels(
-            asset, names, start_ns, end_ns, run=run, sample=sampled_ms, source=channel
-        )
         try:
-            curves, left_out = gathered(spans)
+            curves, left_out = _curves(channel, asset, names, run, start_ns, end_ns, sampled_ms)
         except TooManyCurvesError as error:
             end(_COMMAND, str(error), WRONG_USE)
         marks = _marks(channel, asset, run) if annotations else []
@@ -109,6 +123,51 @@ def plot(
                 typer.echo(line)
         else:
             _save(picture, output, file_format)
+
+
+def _curves(
+    channel: SiftChannel,
+    asset: str,
+    names: list[str],
+    run: str | None,
+    start_ns: int | None,
+    end_ns: int | None,
+    sampled_ms: int | None,
+) -> tuple[list[Curve], int]:
+    """The curves, and how many channels have none.
+
+    Where there are many points, the server gives overviews of numbers; all else is read.
+    """
+
+    def read(wanted: list[str]) -> Iterator[Readings]:
+        return iter_channels(
+            asset, wanted, start_ns, end_ns, run=run, sample=sampled_ms, source=channel
+        )
+
+    spans = read(names)
+    begun = list(islice(spans, 2))
+    if len(begun) < 2 or run is None or sampled_ms is not None:  # noqa: PLR2004 (one span is all)
+        # Of several runs, each has a curve of its own.
+        return gathered(chain(begun, spans))
+    order = begun[0].names
+    numbers = [each.name for each in begun[0] if is_number(each)]
+    rest = {each.channel: None for each in begun[0] if not is_number(each)}
+    del begun, spans
+    curves = []
+    for name in numbers:
+        try:
+            seen = read_overview(
+                asset, name, start_ns, end_ns, run=run, pixels=PIXELS, source=channel
+            )
+        except DataError:
+            # A calculated channel has none.
+            rest[name] = None
+        else:
+            curves.append(curve_of(seen, run))
+    others, left_out = gathered(read(list(rest))) if rest else ([], 0)
+    if len(curves) + len(others) > CURVES_MAX:
+        raise TooManyCurvesError(f"there are more than {CURVES_MAX} curves; name fewer")
+    return sorted([*curves, *others], key=lambda curve: order.index(curve.name)), left_out
 
 
 def _save(picture: Plot, output: Path, file_format: str) -> None:

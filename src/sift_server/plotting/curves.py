@@ -7,14 +7,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
-from sift_server.plotting.overview import Overview
+from sift_server.plotting.reduction import Reduction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sift_py.data import ChannelReadings, Readings
-    from sift_server.plotting.overview import Numbers, Times
+    from sift_py.data import ChannelReadings, Overview, Readings
+    from sift_server.plotting.reduction import Numbers, Times
 
 POINTS_MAX = 4_000
 """Points of a curve: twice the pixels that a picture is wide."""
@@ -76,7 +77,7 @@ def gathered(spans: Iterable[Readings], points_max: int = POINTS_MAX) -> tuple[l
     Raises:
         TooManyCurvesError: There are more than `CURVES_MAX`.
     """
-    found: dict[tuple[str, str], tuple[ChannelReadings, Overview]] = {}
+    found: dict[tuple[str, str], tuple[ChannelReadings, Reduction]] = {}
     left_out = set()
     for readings in spans:
         for each in readings:
@@ -93,7 +94,7 @@ def gathered(spans: Iterable[Readings], points_max: int = POINTS_MAX) -> tuple[l
                         f"there are more than {CURVES_MAX} curves, one for each channel and run;"
                         " name fewer"
                     )
-                empty = Overview(points_max, is_state=kind is not Kind.NUMBER)
+                empty = Reduction(points_max, is_state=kind is not Kind.NUMBER)
                 found[key] = each, empty
             found[key][1].add(each.timestamps_ns, _numbers(each.values))
     curves = []
@@ -104,6 +105,27 @@ def gathered(spans: Iterable[Readings], points_max: int = POINTS_MAX) -> tuple[l
             Curve(about.name, about.run, about.unit, kind, about.states, times_ns, values)
         )
     return curves, len(left_out)
+
+
+def curve_of(overview: Overview, run: str) -> Curve:
+    """The curve of an overview: the smallest and the largest value of each pixel."""
+    table = overview.table
+    starts = table["start"].cast(pa.int64()).to_numpy()
+    low, high = (table[name].cast(pa.float64()).to_numpy() for name in ("minimum", "maximum"))
+    return Curve(
+        overview.channel,
+        run,
+        overview.unit,
+        Kind.NUMBER,
+        {},
+        np.repeat(starts + overview.bucket_ns // 2, 2),
+        np.column_stack([low, high]).ravel(),
+    )
+
+
+def is_number(readings: ChannelReadings) -> bool:
+    """Whether a channel is drawn as a line, and is one channel, not an element of one."""
+    return _kind(readings) is Kind.NUMBER and readings.data_type != "BIT_FIELD"
 
 
 def _kind(readings: ChannelReadings) -> Kind | None:

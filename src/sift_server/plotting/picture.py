@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from sift_server.plotting.overview import Numbers
     from sift_server.plotting.panels import Panel, Plot
+    from sift_server.plotting.reduction import Numbers
 
 WIDTH_IN = 12.8
 DPI = 125

@@ -1,4 +1,4 @@
-"""An overview of points that come bit by bit: no more than can be seen, and no peak is lost.
+"""Few points of many that come bit by bit: no more than can be seen, and no peak is lost.
 
 Up to `points_max` points are kept as they are. More go into bins of `2**k` ns, which begin at
 multiples of that: of each, the smallest and largest value are kept. When there are more bins than
@@ -14,7 +14,7 @@ Numbers = NDArray[np.float64]
 Times = NDArray[np.int64]
 
 
-class Overview:
+class Reduction:
     """Takes points in the order of time. For one thread.
 
     Args:
