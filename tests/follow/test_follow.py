@@ -13,7 +13,6 @@ from sift_py.errors import DataError, DataReadError
 from sift_py.grpc.transport import use_sift_channel
 from sift_py.ingestion.service import IngestionService
 from sift_server.follow import feed as feed_module
-from sift_server.follow import follower as follower_module
 from support.numbered_rows import START_NS, STEP_NS, telemetry, times_ns
 from support.serving import ServeProcess
 
@@ -115,7 +114,7 @@ def test_rows_without_a_value_give_no_point(bench):
 
 def test_who_reads_too_slowly_loses_nothing(bench, monkeypatch):
     """What there is no room for is read from the store, by the follower and in the queue."""
-    monkeypatch.setattr(follower_module, "FOLLOWER_BYTES_MAX", 4_096)
+    monkeypatch.setattr(feed_module, "FOLLOWER_BYTES_MAX", 4_096)
     monkeypatch.setattr(feed_module, "QUEUE_BYTES_MAX", 20_000)
     monkeypatch.setattr("sift_py.data.following.WAITING_BYTES_MAX", 1)
     rows = 300_000

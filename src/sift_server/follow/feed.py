@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 FOLLOWERS_MAX = 128
 """Followers at a time."""
 
+FOLLOWERS_BYTES_MAX = 64 * 1024 * 1024
+"""Bytes that wait for being sent to all of them, who have even parts of it. What comes when there
+are more a follower reads from the store later. As much again may be on its way to each."""
+
+FOLLOWER_BYTES_MAX = 4 * 1024 * 1024
+"""Part of a follower at the most."""
+
 QUEUE_BYTES_MAX = 32 * 1024 * 1024
 """Bytes of blocks that wait for the thread; what comes when there are more is read from the store,
 by everybody who follows."""
@@ -137,7 +144,7 @@ class Feed:
         Points that are given to it from now on may be in it, too, if they came late.
         """
         backlog = follower.take_missed()
-        return History(self._catalog, follower.selection, backlog, self._store.snapshot())
+        return History(self._catalog, follower.selection, backlog, self._store)
 
     def ask_to_stop(self) -> None:
         """End all that is followed."""
@@ -189,11 +196,12 @@ class Feed:
         if selections != self._plans.keys():
             self._plans = {each: self._plans.get(each, {}) for each in selections}
             self._wanting.clear()
+        share_bytes = min(FOLLOWER_BYTES_MAX, FOLLOWERS_BYTES_MAX // max(1, len(followers)))
         for known, by_selection in alike.items():
             blocks = [block for position, blocks in queue if position > known for block in blocks]
             for selection, piece in self._pieces(blocks, by_selection.keys()):
                 for follower in by_selection[selection]:
-                    follower.give(piece)
+                    follower.give(piece, share_bytes)
         if skipped is not None:
             for follower in followers:
                 follower.miss_all(*skipped)

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from sift_server.follow.pieces import Piece, Stream
     from sift_server.follow.selection import Selection
 
-FOLLOWER_BYTES_MAX = 1024 * 1024
-"""Bytes that wait for being sent to a follower. What comes when there are more it reads from the
-store later. Followers of the same share them."""
-
 
 class Follower:
     """Pieces for one reader, in the order in which they came. Safe from many threads."""
@@ -44,10 +40,13 @@ class Follower:
 
     # Called by the feed
 
-    def give(self, piece: Piece) -> None:
-        """Let it have a piece; if there is no room, it has missed it."""
+    def give(self, piece: Piece, bytes_max: int) -> None:
+        """Let it have a piece; if more than so many bytes wait then, it has missed it.
+
+        The first one that waits may have any size.
+        """
         with self._lock:
-            has_room = not self._pieces or self._nbytes + len(piece.body) <= FOLLOWER_BYTES_MAX
+            has_room = not self._pieces or self._nbytes + len(piece.body) <= bytes_max
             # What is missed comes before all that follows.
             if self._is_behind or not has_room:
                 part = self._missed.get(piece.stream)

@@ -14,21 +14,33 @@ if TYPE_CHECKING:
     from sift_server.catalog import Catalog, Channel
     from sift_server.follow.backlog import Backlog
     from sift_server.follow.selection import Selection
-    from sift_server.lake import ChannelView
-    from sift_server.lake.snapshot import StoreSnapshot
+    from sift_server.lake import ChannelView, PointStore, StoreSnapshot
     from sift_server.query import ChannelInfo
 
 
 class History:
-    """Points of a backlog, as they were stored at one moment. For one thread."""
+    """Points of a backlog, as they are stored. For one thread."""
 
     def __init__(
-        self, catalog: Catalog, selection: Selection, backlog: Backlog, snapshot: StoreSnapshot
+        self,
+        catalog: Catalog,
+        selection: Selection,
+        backlog: Backlog,
+        stored: PointStore | StoreSnapshot,
     ) -> None:
+        """Take what is followed, and where the points are.
+
+        Args:
+            catalog: Knows the channels.
+            selection: What is followed.
+            backlog: What is to be read of it.
+            stored: Points as they were at one moment; or a store, whose channels are read as they
+                are when it is their turn, so that nothing is held up to then.
+        """
         self._catalog = catalog
         self._selection = selection
         self._backlog = backlog
-        self._snapshot = snapshot
+        self._stored = stored
 
     def streams(self) -> Iterator[tuple[Any, Iterator[Any]]]:
         """Schema and record batches of each channel and run, as `query.arrow` makes them.
@@ -38,7 +50,7 @@ class History:
         for channel in self._channels():
             asset = self._catalog.assets.get(channel.asset_id)
             info = channel_info(channel)
-            view = self._snapshot.view(channel.channel_id, channel.config.data_type)
+            view = self._stored.view(channel.channel_id, channel.config.data_type)
             for run_id, first_ns, last_ns in self._parts(view):
                 run = None
                 if run_id:

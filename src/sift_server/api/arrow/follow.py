@@ -43,7 +43,7 @@ from sift_server.errors import InvalidArgumentError, ServerError, UnavailableErr
 from sift_server.follow import Backlog, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from concurrent.futures import Executor
 
     from sift_server.api.asgi import Receive, Send
@@ -71,6 +71,9 @@ class FollowQuestion:
         """Take what there is."""
         self._catalog = catalog
         self._feed = feed
+        self._turn = asyncio.Lock()
+        """Held by the one who is read something that it missed: many who are too slow together
+        must not take from ingesting what it needs."""
 
     async def __call__(
         self,
@@ -93,7 +96,7 @@ class FollowQuestion:
         gone.add_done_callback(lambda _: something.set())
         try:
             await send(ANSWER_START)
-            answer = _Answer(self._feed, follower, grant, send, threads)
+            answer = _Answer(self._feed, follower, grant, send, threads, self._turn)
             try:
                 await answer.run(history if backlog else None, something, gone)
             except ServerError as error:
@@ -118,13 +121,20 @@ class _Answer:
     """What one caller is sent."""
 
     def __init__(
-        self, feed: Feed, follower: Follower, grant: Grant, send: Send, threads: Executor
+        self,
+        feed: Feed,
+        follower: Follower,
+        grant: Grant,
+        send: Send,
+        threads: Executor,
+        turn: asyncio.Lock,
     ) -> None:
         self._feed = feed
         self._follower = follower
         self._grant = grant
         self._send = send
         self._threads = threads
+        self._turn = turn
         self._loop = asyncio.get_running_loop()
         self._beat_due_s = 0.0
 
@@ -139,7 +149,7 @@ class _Answer:
         follower = self._follower
         await self.say(_BEAT)
         if history is not None:
-            await self._put_all(history, gone)
+            await self._put_all(history, self._made, gone)
             del history
         while not gone.done():
             something.clear()
@@ -149,7 +159,8 @@ class _Answer:
             elif follower.failure is not None:
                 raise UnavailableError(follower.failure)
             elif follower.is_behind:
-                await self._put_all(await self._on_thread(self._feed.missed, follower), gone)
+                missed = await self._on_thread(self._feed.missed, follower)
+                await self._put_all(missed, self._made_in_turn, gone)
             elif self._loop.time() >= self._beat_due_s:
                 await self.say(_BEAT)
             else:
@@ -160,18 +171,36 @@ class _Answer:
         """Send a whole stream."""
         await self._put(self._follower.end_of_stream() + stream)
 
-    async def _put_all(self, history: History, gone: asyncio.Task[None]) -> None:
+    async def _put_all(
+        self,
+        history: History,
+        made: Callable[[Iterator[bytes]], Awaitable[bytes | None]],
+        gone: asyncio.Task[None],
+    ) -> None:
         """Send what is stored, and a beat behind it."""
         await self._put(self._follower.end_of_stream())
         streams = (ArrowStream(schema, batches) for schema, batches in history.streams())
         chunks = answer_chunks(streams)
         try:
-            while not gone.done() and (chunk := await self._on_thread(next, chunks, None)):
+            while not gone.done() and (chunk := await made(chunks)):
                 self._grant.check()
                 await self._put(chunk)
         finally:
             await self._on_thread(chunks.close)
         await self.say(_BEAT)
+
+    async def _made(self, chunks: Iterator[bytes]) -> bytes | None:
+        """The next chunk, made on a thread; None if there is none."""
+        chunk: bytes | None = await self._on_thread(next, chunks, None)
+        return chunk
+
+    async def _made_in_turn(self, chunks: Iterator[bytes]) -> bytes | None:
+        """The same, one after the other of all who missed something; half of the time at most."""
+        async with self._turn:
+            began_s = self._loop.time()
+            chunk = await self._made(chunks)
+            await asyncio.sleep(self._loop.time() - began_s)
+        return chunk
 
     async def _on_thread(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
         return await self._loop.run_in_executor(self._threads, function, *arguments)
