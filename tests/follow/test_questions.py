@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 import urllib.error
 import urllib.request
 
+import h2.events
 import pyarrow as pa
 import pytest
 
@@ -15,13 +17,16 @@ from sift_server.api.arrow import follow as follow_module
 from sift_server.api.key_ring import KEY_LOOK_INTERVAL_MS
 from sift_server.catalog import Catalog, Scope
 from sift_server.data_dir import catalog_path
+from support.http2_client import Client
+
+PATH = "/arrow/v1/follow"
 
 
 class Caller:
     """Asks by HTTP, with a key."""
 
     def __init__(self, server, key=None):
-        self._url = f"http://{server.address}/arrow/v1/follow"
+        self._url = f"http://{server.address}{PATH}"
         self._headers = {"authorization": f"Bearer {key or server.api_key}"}
 
     def open(self, question):
@@ -125,3 +130,16 @@ def test_while_nothing_comes_there_are_beats(bench, monkeypatch):
         for _ in range(4):
             assert b"sift.beat" in next_stream(answer).schema.metadata
         assert time.monotonic() - began_s < 10
+
+
+def test_it_is_followed_over_http_2_too(bench):
+    client = Client(bench.server.address, bench.server.api_key)
+    question = json.dumps({"asset_id": bench.asset_id, "channels": ["a"]}).encode()
+    call = client.call(PATH, question, **{"content-type": "application/json"})
+    client.until(h2.events.DataReceived, call)
+    bench.send(0, 3)
+    client.until(h2.events.DataReceived, call)
+    body = io.BytesIO(client.bodies[call])
+    client.socket.close()
+    next_stream(body)
+    assert pa.ipc.open_stream(body).read_next_batch().to_pydict()["a"] == [0.0, 1.0, 2.0]
