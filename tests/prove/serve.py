@@ -29,13 +29,13 @@ class Limits:
 def main() -> None:
     """Run the command with smaller limits."""
     from sift_server.commands import main as command  # noqa: PLC0415
+    from sift_server.commands import serve  # noqa: PLC0415
     from sift_server.ingest import flusher  # noqa: PLC0415
     from sift_server.lake import StoreLimits, compaction, delta, upkeep  # noqa: PLC0415
     from sift_server.log import LogLimits, files  # noqa: PLC0415
 
     limits = Limits(**json.loads(sys.argv.pop(1)))
-    module = sys.modules[command.__module__]
-    module.StoreLimits = functools.partial(StoreLimits, flush_interval_ms=limits.flush_interval_ms)
+    serve.StoreLimits = functools.partial(StoreLimits, flush_interval_ms=limits.flush_interval_ms)
     files.LogLimits = functools.partial(LogLimits, segment_bytes_max=limits.segment_bytes_max)
     delta.CHECKPOINT_COMMITS = limits.checkpoint_commits
     compaction.MERGE_FILES = limits.merge_files
