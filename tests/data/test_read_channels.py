@@ -16,6 +16,10 @@ from sift.runs.v2.runs_pb2 import CreateRunRequest
 from sift.runs.v2.runs_pb2_grpc import RunServiceStub
 from sift_py.data import CalculatedChannelQuery, ChannelQuery, read_channels
 from sift_py.errors import DataError
+from sift_py.ingestion.channel import ChannelConfig, ChannelDataType
+from sift_py.ingestion.config.telemetry import TelemetryConfig
+from sift_py.ingestion.flow import FlowConfig
+from sift_py.ingestion.service import IngestionService
 
 
 class PlainChannel(grpc.Channel):
@@ -226,3 +230,22 @@ def test_samples_keep_the_shape_and_say_what_they_stand_for(rig, source):
     assert sampled.sampled_ms == 10
     assert len(readings["text"]) == ROWS // 2
     assert readings["text"].sampled_ms == 0
+
+
+def test_channels_may_be_called_like_columns(rig):
+    """They have columns beside those, and say what they are called."""
+    names = ["time", "run", "time_2"]
+    channels = [ChannelConfig(name, ChannelDataType.DOUBLE) for name in names]
+    config = TelemetryConfig(asset_name="names", flows=[FlowConfig("f", channels)])
+    service = IngestionService(rig.channel, config)
+    for run in ("one", "two"):
+        service.attach_run(rig.channel, run)
+        columns = {name: np.full(2, number) for number, name in enumerate(names, 1)}
+        service.ingest_columns("f", times_ns(2), columns)
+    table = read_channels("names", names, run="one", source=rig.channel).to_arrow()
+    assert table.column_names == ["time", "time_3", "run", "time_2"]
+    assert table.to_pandas().iloc[0, 1:].tolist() == [1.0, 2.0, 3.0]
+    assert table.schema.field("time_3").metadata[b"channel"] == b"time"
+    table = read_channels("names", names, source=rig.channel).to_arrow()
+    assert table.column_names == ["time", "run", "time_3", "run_2", "time_2"]
+    assert table["run_2"].to_pylist() == [2.0] * 4

@@ -46,10 +46,7 @@ class WrittenChannel:
 
 
 def channels_of(schema: Any) -> list[WrittenChannel]:  # noqa: ANN401 (pyarrow has no types)
-    """The channels of a wide table: every column but those of times and runs.
-
-    A channel may be called `run`, too: the column of runs says nothing of a data type.
-    """
+    """The channels of a wide table: every column but those of times and runs."""
     found = []
     for number, field in enumerate(schema):
         about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
@@ -57,7 +54,8 @@ def channels_of(schema: Any) -> list[WrittenChannel]:  # noqa: ANN401 (pyarrow h
             continue
         states = json.loads(about.get("enum_types", "{}"))
         data_type, unit = about.get("data_type", ""), about.get("unit", "")
-        found.append(WrittenChannel(number, field.name, field.type, data_type, unit, states))
+        name = about.get("channel", field.name)
+        found.append(WrittenChannel(number, name, field.type, data_type, unit, states))
     return found
 
 

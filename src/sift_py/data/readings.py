@@ -90,8 +90,10 @@ class Readings:
     - *long*: a row for each point: `time`, `channel`, `run`, and `value`; if the channels have
       several types, a column for each: `value_double`, `value_string`, ...
 
+    A channel that is called `time`, or `run` where there is such a column, has the column `time_2`.
     Enums are names (`named_values`). Columns of the wide layout carry metadata of their channel:
-    `unit`, `data_type`, `channel_id`, and of an enum `enum_types`, a JSON object of keys by name.
+    `unit`, `data_type`, `channel_id`, of an enum `enum_types`, a JSON object
+    of keys by name, and `channel` where the column is not called like it.
 
     Example:
         ```python
@@ -222,12 +224,19 @@ class Readings:
         if has_runs:
             fields.append(pa.field("run", _NAME))
         firsts = {each.name: each for each in reversed(self._channels)}
-        fields += [_field(name, firsts[name]) for name in self.names]
+        columns = _columns(self.names, {field.name for field in fields})
+        fields += [_field(column, firsts[name]) for name, column in columns.items()]
         schema = pa.schema(fields)
-        tables = [self._wide_run(schema, mine, has_runs) for mine in by_run.values()]
+        tables = [self._wide_run(schema, mine, columns, has_runs) for mine in by_run.values()]
         return pa.concat_tables(tables) if tables else schema.empty_table()
 
-    def _wide_run(self, schema: Any, channels: list[ChannelReadings], has_runs: bool) -> Any:  # noqa: ANN401
+    def _wide_run(
+        self,
+        schema: Any,  # noqa: ANN401
+        channels: list[ChannelReadings],
+        names: dict[str, str],
+        has_runs: bool,
+    ) -> Any:  # noqa: ANN401
         if len(channels) == 1:
             # As it is, whatever it has twice.
             aligned = Alignment(np.empty(0, np.int64), [None])
@@ -239,7 +248,7 @@ class Readings:
         if has_runs:
             columns["run"] = _repeated(channels[0].run, n_rows)
         for number, each in enumerate(channels):
-            columns[each.name] = aligned.spread(number, each.named_values())
+            columns[names[each.name]] = aligned.spread(number, each.named_values())
         arrays = [
             columns[field.name] if field.name in columns else pa.nulls(n_rows, field.type)
             for field in schema
@@ -275,8 +284,21 @@ class Readings:
         return pa.concat_tables(tables).unify_dictionaries() if tables else schema.empty_table()
 
 
+def _columns(names: Sequence[str], own: set[str]) -> dict[str, str]:
+    """Columns of channels, by their names: the same, unless the table has such a column itself."""
+    columns = {name: name for name in names if name not in own}
+    for name in own.intersection(names):
+        number = 2
+        while f"{name}_{number}" in columns.values():
+            number += 1
+        columns[name] = f"{name}_{number}"
+    return {name: columns[name] for name in names}
+
+
 def _field(name: str, channel: ChannelReadings) -> Any:  # noqa: ANN401
     about = {"data_type": channel.data_type, "unit": channel.unit, "channel_id": channel.channel_id}
+    if name != channel.name:
+        about["channel"] = channel.name
     if channel.states:
         states = {state: key for key, state in channel.states.items()}
         about["enum_types"] = json.dumps(states, ensure_ascii=False)
