@@ -23,6 +23,7 @@ from sift_files.numpy_arrays import arrow_of, data_type_of_dtype
 from sift_files.plan import ColumnPlan, DataType, FileFormat, FilePlan, TablePlan, TimePlan
 from sift_files.times.array import best_time
 from sift_files.times.since import since_of
+from sift_files.told import as_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -257,18 +258,18 @@ def _columns(file: Any, parts: list[_Part]) -> tuple[ColumnPlan, ...]:  # noqa: 
             continue
         head = arrow_of(_slice(file, part, 0, EXAMPLES_MAX, {}))
         enum = h5py.check_enum_dtype(part.dtype) or {}
-        columns.append(
-            ColumnPlan(
-                path=part.path,
-                name=part.path,
-                channel=channel,
-                data_type=data_type,
-                unit=_attribute(dataset, "unit", "units") or unit,
-                description=_attribute(dataset, "description", "long_name"),
-                enum={str(name): int(key) for name, key in enum.items()},
-                examples=tuple(str(value) for value in head.to_pylist() if value is not None),
-            )
+        told = {name: _attribute(dataset, name) for name in ("channel", "data_type", "enum_types")}
+        column = ColumnPlan(
+            path=part.path,
+            name=part.path,
+            channel=channel,
+            data_type=data_type,
+            unit=_attribute(dataset, "unit", "units") or unit,
+            description=_attribute(dataset, "description", "long_name"),
+            enum={str(name): int(key) for name, key in enum.items()},
+            examples=tuple(str(value) for value in head.to_pylist() if value is not None),
         )
+        columns.append(as_told(column, {name: text for name, text in told.items() if text}))
     return tuple(columns)
 
 

@@ -69,7 +69,7 @@ def _messages(path: Path, notes: list[str]) -> Iterator[Message]:
             decode = decoders[channel.id]
             if decode is not None:
                 fields = partial(_decoded, path, channel.topic, decode, message.data)
-                yield Message(channel.topic, message.log_time, fields)
+                yield Message(channel.topic, message.log_time, fields, channel.metadata)
 
 
 def _decoder(factories: list[Any], schema: Any, channel: Any) -> Callable[[bytes], Any] | None:  # noqa: ANN401 (of mcap)

@@ -25,6 +25,7 @@ from sift_files.plan import (
 from sift_files.texts import REASONS
 from sift_files.times.column import ns_of_array
 from sift_files.times.numbers import plus
+from sift_files.told import as_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -52,17 +53,20 @@ class Message:
         topic: What it was sent as.
         time_ns: When it was logged, in nanoseconds since 1970.
         fields: Decodes it.
+        told: What is said of its topic.
     """
 
     topic: str
     time_ns: int
     fields: Callable[[], Mapping[str, object]]
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Topic:
     rows: int = 0
     fields: dict[str, FieldKinds] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 def detect_messages(
@@ -82,7 +86,7 @@ def detect_messages(
         raise PlanError("messages have their own times; --time names one field to take instead")
     topics: dict[str, _Topic] = {}
     for message in messages:
-        topic = topics.setdefault(message.topic, _Topic())
+        topic = topics.setdefault(message.topic, _Topic(told=message.told))
         topic.rows += 1
         for name, value in message.fields().items():
             kinds = topic.fields.get(name)
@@ -103,12 +107,16 @@ def detect_messages(
             (stamp,) if has_stamp else (), time_format or TimeFormat.ABSOLUTE_UNIX_NANOSECONDS
         )
         columns = tuple(
-            ColumnPlan(
-                path=f"{topic_name}#{path_of_field}",
-                name=f"{topic_name}#{path_of_field}",
-                channel=f"{name}.{path_of_field}" if path_of_field else name,
-                data_type=kinds.decide(),
-                examples=tuple(kinds.examples),
+            as_told(
+                ColumnPlan(
+                    path=f"{topic_name}#{path_of_field}",
+                    name=f"{topic_name}#{path_of_field}",
+                    channel=f"{name}.{path_of_field}" if path_of_field else name,
+                    data_type=kinds.decide(),
+                    examples=tuple(kinds.examples),
+                ),
+                topic.told if path_of_field == "value" else {},
+                keeps_type=False,
             )
             for path_of_field, kinds in topic.fields.items()
         )

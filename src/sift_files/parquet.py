@@ -16,6 +16,7 @@ from sift_files.judge import Judge
 from sift_files.names import name_and_unit, unique
 from sift_files.plan import ColumnPlan, FileFormat, FilePlan, LongLayout, TablePlan
 from sift_files.times.array import best_time
+from sift_files.told import as_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,19 +183,16 @@ def _columns(
             key.decode("utf-8", "replace").lower(): value.decode("utf-8", "replace")
             for key, value in (field.metadata or {}).items()
         }
-        columns.append(
-            ColumnPlan(
-                path=path,
-                name=path,
-                channel=channel,
-                data_type=data_type,
-                unit=metadata.get("unit", metadata.get("units", unit)),
-                description=metadata.get("description", ""),
-                examples=tuple(
-                    str(value.as_py()) for value in head[path].drop_null()[:EXAMPLES_MAX]
-                ),
-            )
+        column = ColumnPlan(
+            path=path,
+            name=path,
+            channel=channel,
+            data_type=data_type,
+            unit=metadata.get("unit", metadata.get("units", unit)),
+            description=metadata.get("description", ""),
+            examples=tuple(str(value.as_py()) for value in head[path].drop_null()[:EXAMPLES_MAX]),
         )
+        columns.append(as_told(column, {"channel": path, **metadata}))
     return tuple(columns)
 
 

@@ -52,6 +52,8 @@ REASONS = {
 _SIGNED = frozenset({DataType.INT_32, DataType.INT_64})
 _EXACT = 2.0**53
 _WHOLE = re.compile(r"\s*[+-]?\d+\s*")
+_KEY = re.compile(r"[0-9]{1,10}")
+_KEY_MAX = 2**32 - 1
 _INFINITE = re.compile(r"\s*[+-]?inf(?:inity)?\s*", re.IGNORECASE)
 _FLOAT_MAX = float(np.finfo(np.float32).max)
 _TRUE = ("true", "1", "yes", "on")
@@ -124,8 +126,9 @@ def _is_inexact(text: str, value: float) -> bool:
 
 
 def _enum(texts: Any, enum: Mapping[str, int]) -> tuple[Any, list[int]]:  # noqa: ANN401 (of Arrow)
-    """Keys of names; a key stands for itself."""
-    keys = {**{str(key): key for key in enum.values()}, **enum}
+    """Keys of names; a number stands for itself, whether its state has a name or not."""
+    numbers = [text for text in pc.unique(texts).to_pylist() if text and _KEY.fullmatch(text)]
+    keys = {text: int(text) for text in numbers if int(text) <= _KEY_MAX} | dict(enum)
     names = pa.array(list(keys), pa.string())
     at = pc.index_in(texts, value_set=names, skip_nulls=True)
     bad = _rows(pc.and_(texts.is_valid(), at.is_null()))

@@ -108,7 +108,9 @@ def test_what_is_exported_can_be_read_as_a_file(rig, tmp_path, batch_points, nam
             mine = zip(batch.times_ns.tolist(), pa.array(values).to_pylist(), strict=True)
             found.setdefault(channel, []).extend(each for each in mine if each[1] is not None)
     for each in read_channels("rig", run="one", source=rig.channel):
-        values = each.named_values().to_pylist()
+        # A file of text has no keys of states.
+        named = each.named_values() if name == "one.csv" else each.values
+        values = named.to_pylist()
         if name == "one.csv" and each.data_type == "FLOAT":
             # The digits of a float, which a file of text takes for those of a double.
             found[each.name] = [

@@ -1,0 +1,58 @@
+"""What is exported and imported again is the same, point by point: name, type, unit and value."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sift_py.data import read_channels
+from sift_server.commands.main import app
+
+FLIGHT = Path(__file__).resolve().parents[3] / "shared" / "data" / "rocket_flight_telemega.csv"
+
+
+def run(folder, *words):
+    done = CliRunner().invoke(app, [*map(str, words), "--data-dir", str(folder)])
+    assert done.exit_code == 0, done.output
+
+
+def bits(value):
+    return struct.pack("<d", value) if isinstance(value, float) else value
+
+
+def content(asset, source, **more):
+    return {
+        each.name: (
+            "UINT_32" if each.data_type == "BIT_FIELD" else each.data_type,
+            each.unit,
+            each.timestamps_ns.tolist(),
+            [bits(value) for value in each.named_values().to_pylist()],
+        )
+        for each in read_channels(asset, source=source, progress=False, **more)
+    }
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "h5", "mcap"])
+def test_every_type_comes_back(rig, tmp_path, suffix):
+    """Elements of a bit field come back as channels of their own."""
+    path = tmp_path / f"one.{suffix}"
+    run(rig.folder, "export", "--asset", "rig", "--run", "one", "-o", path)
+    run(tmp_path / "other", "import", path, "--asset", "rig", "--yes")
+    assert content("rig", tmp_path / "other") == content("rig", rig.channel, run="one")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FLIGHT.exists(), reason="the flight is not beside the repository")
+@pytest.mark.parametrize("suffix", ["parquet", "h5"])
+def test_a_flight_comes_back(tmp_path, suffix):
+    """From a file of the field to a folder, to a file, and to another folder."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    path = tmp_path / f"flight.{suffix}"
+    run(first, "import", FLIGHT, "--asset", "rocket", "--start-time", "2022-06-24T15:17:10Z",
+        "--time", "time", "--yes")  # fmt: skip
+    run(first, "export", "--asset", "rocket", "-o", path)
+    run(second, "import", path, "--asset", "rocket", "--yes")
+    assert content("rocket", second) == content("rocket", first)
