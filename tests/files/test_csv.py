@@ -423,3 +423,26 @@ def test_everything_may_be_quoted(write):
     points = points_of(path)
     assert points["x"] == [(0, 1.5), (2 * SECOND, 2.5)]
     assert points["word"] == [(0, "a"), (SECOND, ""), (2 * SECOND, "b")]
+
+
+@pytest.mark.parametrize(
+    ("values", "data_type"),
+    [
+        (["1.5", "-2"], DataType.DOUBLE),
+        (["7", "NA"], DataType.INT_64),
+        (["007", "8"], DataType.STRING),
+        (["true", "false"], DataType.BOOL),
+        (["", ""], DataType.STRING),
+    ],
+)
+def test_a_column_that_begins_late_is_what_its_first_values_say(tmp_path, values, data_type):
+    """Also where nothing of it is among the rows that are looked at first."""
+    path = tmp_path / "late.csv"
+    rows = [f"{n}.0," for n in range(100_000)] + [
+        f"{200_000 + n}.0,{values[n % 2]}" for n in range(100)
+    ]
+    path.write_text("time,late\n" + "\n".join(rows) + "\n")
+    plan = detect(path)
+    (column,) = plan.tables[0].columns
+    assert column.data_type is data_type
+    assert plan.bad_count == 0

@@ -228,6 +228,10 @@ class _Scan:
             wrong = misfits.get(number, [])
             if wrong and number in parsed.texts:
                 wrong = self._reconsider(parser, number, parsed, wrong)
+            elif self._types[number] is DataType.STRING and not guess.values:
+                # Nothing was there until now, so that the first values say what it is.
+                as_texts = replace(parsed, texts={number: parsed.arrays[number]})
+                self._reconsider(parser, number, as_texts, [])
             else:
                 guess.add_values(parsed.arrays[number], self._types[number])
             for misfit in wrong:
