@@ -44,6 +44,22 @@ def test_every_type_comes_back(rig, tmp_path, suffix):
     assert content("rig", tmp_path / "other") == content("rig", rig.channel, run="one")
 
 
+def test_csv_keeps_values_but_not_all_types(rig, tmp_path):
+    """Floats come back as the doubles that have the same digits."""
+    path = tmp_path / "one.csv"
+    run(rig.folder, "export", "--asset", "rig", "--run", "one", "-o", path)
+    run(tmp_path / "other", "import", path, "--asset", "rig", "--yes")
+    found = content("rig", tmp_path / "other")
+    for name, (data_type, unit, *points) in content("rig", rig.channel, run="one").items():
+        if data_type != "FLOAT":
+            assert found[name][1:] == (unit, *points)
+    assert {name: kind for name, (kind, *_) in found.items()} == {
+        "d": "DOUBLE", "f": "DOUBLE", "i32": "INT_64", "i64": "INT_64", "u32": "INT_64",
+        "u64": "UINT_64", "b": "BOOL", "mode": "STRING", "bits.low": "INT_64",
+        "bits.high": "INT_64", "text": "STRING",
+    }  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not FLIGHT.exists(), reason="the flight is not beside the repository")
 @pytest.mark.parametrize("suffix", ["parquet", "h5"])
