@@ -74,8 +74,12 @@ class RecordingDisk(Disk):
         self.calls.append(("sync", folder.name))
 
 
+def _path(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
 def _name(descriptor: int) -> str:
-    return Path(f"/proc/self/fd/{descriptor}").readlink().name
+    return _path(descriptor).name
 
 
 @pytest.mark.proves("ok-durable", "sync-group")
@@ -125,7 +129,9 @@ def test_a_commit_is_named_when_its_files_are_on_disk(tmp_path: Path, monkeypatc
 
     def recording(descriptor: int) -> None:
         sync(descriptor)
-        synced.append(_name(descriptor))
+        # The overview beside the file may be lost: it is made anew.
+        if "_overview" not in _path(descriptor).parts:
+            synced.append(_name(descriptor))
 
     monkeypatch.setattr(os, "fsync", recording)
     link = Path.hardlink_to
@@ -203,13 +209,13 @@ def test_a_stream_sent_five_times_reads_back_once(tmp_path: Path):
             channel.close()
             assert server.stop() == 0
     store = PointStore.open(tmp_path / "lake")
-    # All were kept, until files are merged.
-    assert store.stats().table_points == 5 * 2 * ROWS
+    # Each flush kept them once, until files are merged; the first two came before the first flush.
+    assert store.stats().table_points == 4 * 2 * ROWS
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sift_server.lake.compaction.MERGE_FILES", 2)
         while store.compact():
             pass
-    assert store.stats().table_points < 5 * 2 * ROWS
+    assert store.stats().table_points < 4 * 2 * ROWS
     store.close()
     with serving(tmp_path) as server, plain_channel(server.address, server.api_key) as channel:
         assert points_of(channel, config.asset_id) == before
