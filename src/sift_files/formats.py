@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 from sift_files.batch import OnError
@@ -53,6 +54,9 @@ _MODULES = {
     FileFormat.ROSBAG: ("sift_files.rosbag", "rosbag", ("pyarrow", "rosbags")),
 }
 _MAGIC_BYTES = 16
+_ZIP = b"PK\x03\x04"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""Of documents of Office before 2007."""
 
 
 def format_of(path: Path) -> FileFormat:
@@ -71,12 +75,31 @@ def format_of(path: Path) -> FileFormat:
     for at, magic, file_format in _MAGIC:
         if head[at : at + len(magic)] == magic:
             return file_format
+    if (other := _other_format(path, head)) is not None:
+        raise UnreadableFileError(f"{path} is {other}")
     named = _SUFFIXES.get(path.suffix.lower())
     if named is not None:
         raise UnreadableFileError(
             f"{path} is no {named.value} file, as its name says: it does not begin like one"
         )
     return FileFormat.CSV
+
+
+def _other_format(path: Path, head: bytes) -> str | None:
+    """What a file is that is often taken for one of text, and what to do about it."""
+    workbook = "an Excel workbook, whatever its name says: save the sheet as CSV, and import that"
+    if head.startswith(_OLE):
+        return workbook
+    if not head.startswith(_ZIP):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError):
+        return "a damaged ZIP archive, or a workbook that is damaged"
+    if any(name.startswith("xl/") for name in names):
+        return workbook
+    return "a ZIP archive: unpack it, and import the files in it"
 
 
 def detect(

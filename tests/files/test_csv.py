@@ -8,6 +8,7 @@ import dataclasses
 import gzip
 import lzma
 import math
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,24 @@ def test_heads_are_found(write):
     assert [value for _, value in points_of(path)["column_2"]] == [1, 2]
     path = write("time\tspeed\n0\t1\n")
     assert points_of(path)["speed"] == [(0, 1)]
+    path = write("Report,,,\nDate,2022-06-24,,\n,,,\ntime,speed,note,x\n0,1,a,5\n1,2,b,5\n")
+    assert points_of(path)["speed"] == [(0, 1), (SECOND, 2)]
+
+
+def test_headers_of_two_lines_are_put_together(write):
+    """Groups above names with units; but not where the second line has units alone."""
+    for groups in ("Time,Engine,Engine,Tank", "Time,Engine,,Tank"):
+        path = write(f"{groups}\ns,P (bar),T [°C],P (bar)\n0,1,2,3\n5,1,2,3\n")
+        (table,) = detect(path).tables
+        assert [(one.channel, one.unit) for one in table.columns] == [
+            ("Engine P", "bar"),
+            ("Engine T", "°C"),
+            ("Tank P", "bar"),
+        ]
+        assert points_of(path)["Tank P"] == [(0, 3), (5 * SECOND, 3)]
+    path = write("time,p,t\n[s],bar (abs),(°C)\n0,1,2\n5,1,2\n")
+    (table,) = detect(path).tables
+    assert [(one.channel, one.unit) for one in table.columns] == [("p", "bar (abs)"), ("t", "°C")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
@@ -243,6 +262,25 @@ def test_times_of_two_columns(write):
     assert points_of(path)["x"] == [(1656083836_500_000_000, 1), (1656115200_000_000_000, 2)]
 
 
+def test_times_of_two_columns_in_german(write):
+    """Under German names, with a comma before the fraction."""
+    path = write("Datum;Uhrzeit;Druck\n24.06.2022;15:17:16,5;1,5\n24.06.2022;15:17:17,25;2,5\n")
+    (table,) = detect(path).tables
+    assert table.time.columns == ("1", "2")
+    assert points_of(path)["Druck"] == [
+        (1656083836_500_000_000, 1.5),
+        (1656083837_250_000_000, 2.5),
+    ]
+
+
+def test_times_that_stand_still_are_told(write):
+    """As they do where only a date is known of each row."""
+    path = write("date,x\n" + "2022-06-24,1\n" * 10)
+    assert any("9 times are the same as the one before" in note for note in detect(path).notes)
+    path = write("time,x\n0,1\n0,2\n1,3\n2,4\n")
+    assert not any("same" in note for note in detect(path).notes)
+
+
 def test_times_that_fall_are_told(write):
     """They are taken as they are."""
     path = write("time,x\n5,1\n4,2\n4,3\n6,4\n")
@@ -274,6 +312,22 @@ def test_what_is_no_csv_file_is_told(write, data, words):
         detect(write(data))
 
 
+def test_workbooks_are_told(write, tmp_path):
+    """They are often called `.csv`, or taken for it."""
+    for name, inside, words in [
+        ("log.csv", "xl/workbook.xml", "is an Excel workbook"),
+        ("logs.zip", "log.csv", "is a ZIP archive: unpack it"),
+    ]:
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr(inside, "0")
+        with pytest.raises(UnreadableFileError, match=words):
+            detect(tmp_path / name)
+    with pytest.raises(UnreadableFileError, match="ZIP archive, or a workbook that is damaged"):
+        detect(write(b"PK\x03\x04" + b"\0" * 100))
+    with pytest.raises(UnreadableFileError, match="is an Excel workbook"):
+        detect(write(bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 600))
+
+
 def test_folders_and_other_formats_are_told(write, tmp_path):
     """By what is in them, not by their names."""
     with pytest.raises(UnreadableFileError, match="is a folder"):
@@ -295,7 +349,7 @@ def test_columns_without_values_are_left_out(write):
     path = write("time,x,y\n0,1,\n1,2,\n")
     plan = detect(path)
     assert [one.channel for one in plan.tables[0].wanted] == ["x"]
-    assert any("1 columns have no values" in note for note in plan.notes)
+    assert "columns without values are left out: y" in plan.notes
 
 
 def test_ten_thousand_columns(write):

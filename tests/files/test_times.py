@@ -173,4 +173,8 @@ def test_a_date_that_can_be_two_is_told():
     assert guess is not None
     assert guess.pattern == "%d/%m/%Y %H:%M:%S"
     assert "as well" not in guess.note
+    guess = format_of_texts(["01/02/2022 10:00:00 PM"])
+    assert guess is not None
+    assert guess.pattern == "%m/%d/%Y %I:%M:%S %p"
+    assert "'%d/%m/%Y %I:%M:%S %p' as well" in guess.note
     assert format_of_texts(["hello"]) is None

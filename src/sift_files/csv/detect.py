@@ -19,7 +19,7 @@ from sift_files.plan import ColumnPlan, DataType, FileFormat, FilePlan, TablePla
 from sift_files.times.column import ns_of_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from sift_files.csv.blocks import Block
@@ -106,6 +106,7 @@ class _Scan:
         self._rows = 0
         self._last_ns: int | None = None
         self._falling = 0
+        self._same = 0
         self._is_whole = True
 
     def run(self, on_bytes: Callable[[int], object] | None) -> None:
@@ -157,16 +158,11 @@ class _Scan:
             )
         empty = [one.channel for one in columns if not one.is_wanted]
         if empty:
-            shown = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")  # noqa: PLR2004
-            notes.append(f"{len(empty)} columns have no values and are left out: {shown}")
-        if not self._rows:
-            notes.append("there are no rows")
-        elif self._time is None:
-            notes.append("no column of times was found: name one (--time)")
-        elif self._time_note:
-            notes.append(self._time_note)
-        if self._falling:
-            notes.append(f"{self._falling:,} times are earlier than the one before")
+            shown = ", ".join(empty[:5])
+            if len(empty) > 5:  # noqa: PLR2004
+                shown += f", ... ({len(empty)} in all)"
+            notes.append(f"columns without values are left out: {shown}")
+        notes += self._notes_of_times()
         if not self._is_whole:
             notes.append(
                 f"only the first {SCAN_BYTES_MAX // 1024**3} GiB were looked at:"
@@ -189,6 +185,21 @@ class _Scan:
             ),
             bad_count=sum(self._bad_counts.values()),
         )
+
+    def _notes_of_times(self) -> Iterator[str]:
+        if not self._rows:
+            yield "there are no rows"
+        elif self._time is None:
+            yield "no column of times was found: name one (--time)"
+        elif self._time_note:
+            yield self._time_note
+        if self._falling:
+            yield f"{self._falling:,} times are earlier than the one before"
+        if self._same > self._rows // 2:
+            yield (
+                f"{self._same:,} times are the same as the one before: is a column of times"
+                " missing (--time, twice for a date and a time)?"
+            )
 
     def _first_parser(self, block: Block) -> BlockParser:
         """Times and types by the texts of the first block."""
@@ -278,7 +289,9 @@ class _Scan:
         if len(times):
             if self._last_ns is not None:
                 self._falling += int(times[0] < self._last_ns)
+                self._same += int(times[0] == self._last_ns)
             self._falling += int((times[1:] < times[:-1]).sum())
+            self._same += int((times[1:] == times[:-1]).sum())
             self._last_ns = int(times[-1])
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sift_files.errors import UnreadableFileError
+from sift_files.names import name_and_unit
 from sift_files.plan import CsvLayout
 from sift_files.times.date_text import ns_of_iso
 
@@ -69,7 +70,7 @@ def layout_of(path: Path, text: str, encoding: str, delimiter: str = "") -> Head
     counts = Counter(len(cells) for _, cells in lined[1:] or lined)
     # Where two are as frequent, the longer: comments have fewer cells than data.
     width = max(counts, key=lambda count: (counts[count], count))
-    at = next(at for at, (_, cells) in enumerate(lined) if len(cells) == width)
+    at = _head_at(lined, width)
     notes = []
     line, first = lined[at]
     rest = lined[at + 1 :]
@@ -89,9 +90,14 @@ def layout_of(path: Path, text: str, encoding: str, delimiter: str = "") -> Head
     else:
         headers = _headers(first)
         if len(rest) > 1 and _is_units(rest[0][1], rest[1][1]):
-            units = tuple(cell.strip(" []()") for cell in rest[0][1])
+            below = rest[0][1]
             rest = rest[1:]
-            notes.append("the line behind the header is taken for units")
+            if _are_names(first, below):
+                headers = _headers(_joined(first, below))
+                notes.append("the header has two lines, which are put together")
+            else:
+                units = tuple(map(_unit, below))
+                notes.append("the line behind the header is taken for units")
         first_row = rest[0][0] if rest else line + 1
         if rest:
             # Blank lines before it are no data; the line of a row is where it begins.
@@ -141,6 +147,37 @@ def _lined(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
         if len(rows) == ROWS_LOOKED_AT:
             break
     return rows
+
+
+def _head_at(lined: Sequence[tuple[int, Sequence[str]]], width: int) -> int:
+    """Where the table begins: spreadsheets fill up lines above it with empty cells."""
+    first = next(at for at, (_, cells) in enumerate(lined) if len(cells) == width)
+    for at, (_, cells) in enumerate(lined[first:], first):
+        if len(cells) == width and 2 * sum(map(bool, map(str.strip, cells))) > width:
+            return first if any(map(_is_data, cells)) else at
+    return first
+
+
+def _are_names(cells: Sequence[str], below: Sequence[str]) -> bool:
+    """Whether a row goes on with the names of the one above, which has the names of groups."""
+    groups = [cell.strip() for cell in cells]
+    return len(set(filter(None, groups))) < len(groups) and any(
+        name_and_unit(cell)[1] for cell in below
+    )
+
+
+def _joined(cells: Sequence[str], below: Sequence[str]) -> list[str]:
+    """Names of columns behind those of their groups, of which a spreadsheet has the first alone."""
+    joined, group = [], ""
+    for cell, name in zip(cells, below, strict=True):
+        group = cell.strip() or group
+        joined.append(f"{group} {name.strip()}".strip())
+    return joined
+
+
+def _unit(cell: str) -> str:
+    cell = cell.strip()
+    return cell[1:-1].strip() if cell[:1] + cell[-1:] in {"()", "[]"} else cell
 
 
 def _headers(cells: Sequence[str]) -> tuple[str, ...]:

@@ -50,8 +50,16 @@ def find_time(
     Raises:
         PlanError: The columns that are named have no times that are known.
     """
+    decimal = headed.layout.decimal
+    if decimal != ".":
+        # A decimal comma is one in times, too, and is read as a point.
+        hints = replace(hints, pattern=hints.pattern.replace(f"{decimal}%f", ".%f"))
     texts = [
-        [row[at].strip() for row in headed.rows if len(row) == len(headed.headers)]
+        [
+            row[at].strip().replace(decimal, ".")
+            for row in headed.rows
+            if len(row) == len(headed.headers)
+        ]
         for at in range(len(headed.headers))
     ]
     if named:
@@ -107,12 +115,8 @@ def guess_time(headed: Headed, at: int, texts: Sequence[str]) -> TimeFormatGuess
     present = [text for text in texts if text]
     if not present:
         return None
-    if headed.layout.decimal != ".":
-        dotted = [text.replace(headed.layout.decimal, ".") for text in present]
-    else:
-        dotted = present
     try:
-        first, last = float(dotted[0]), float(dotted[-1])
+        first, last = float(present[0]), float(present[-1])
     except ValueError:
         return format_of_texts(present)
     if any(re.fullmatch(r"\d{8}T?\d{0,6}", text) is None for text in present) or first < 19_000_101:  # noqa: PLR2004 (a date as a number)

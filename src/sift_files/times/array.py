@@ -12,6 +12,7 @@ from sift_files.errors import PlanError
 from sift_files.hints import names_of, require_column
 from sift_files.plan import TimeFormat, TimePlan
 from sift_files.times.detect import (
+    NO_ZONE,
     TimeFormatGuess,
     format_of_numbers,
     format_of_texts,
@@ -61,7 +62,7 @@ def time_of_array(
             if zoned
             else TimeFormatGuess(
                 TimeFormat.ABSOLUTE_DATETIME,
-                note="the times name no time zone and are taken for UTC",
+                note=NO_ZONE,
             )
         )
         return ArrayTimes(score + _OF_THE_TYPE, guess)

@@ -13,11 +13,18 @@ from sift_files.times.date_text import compiled, has_zone, ns_of_iso, ns_of_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["TimeFormatGuess", "format_of_numbers", "format_of_texts", "name_score", "unit_word"]
+__all__ = [
+    "NO_ZONE",
+    "TimeFormatGuess",
+    "format_of_numbers",
+    "format_of_texts",
+    "name_score",
+    "unit_word",
+]
 
 _NAMES = re.compile(
     r"^(?:time|times|timestamp|timestamps|date|datetime|date[ _]?time|utc|epoch|unix|ts|t"
-    r"|elapsed|clock|zeit|zeitstempel|temps|tiempo)$"
+    r"|elapsed|clock|datum|uhrzeit|zeit|zeitstempel|temps|tiempo)$"
 )
 _PARTS = re.compile(r"time|date|epoch|elapsed|zeit")
 _SPLIT = re.compile(r"[\s_./:-]+|(?<=[a-z])(?=[A-Z])")
@@ -49,7 +56,7 @@ _DAYS = (
     *("%d %b %Y", "%b %d %Y", "%d-%b-%Y", "%Y%m%d"),
 )
 _CLOCKS = (
-    *("%H:%M:%S.%f", "%H:%M:%S", "%H:%M"),
+    *("%H:%M:%S.%f", "%H:%M:%S,%f", "%H:%M:%S", "%H:%M"),
     *("%I:%M:%S.%f %p", "%I:%M:%S %p", "%I:%M %p", ""),
 )
 _PATTERNS = (
@@ -57,6 +64,7 @@ _PATTERNS = (
     *("%Y%m%dT%H%M%S", "%Y%m%dT%H%M%S.%f", "%Y%m%dT%H%M%S%z"),
     *("%Y-%jT%H:%M:%S.%f", "%Y-%jT%H:%M:%S"),
 )
+NO_ZONE = "the times name no time zone and are taken for UTC (--timezone)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ def format_of_numbers(first: float, last: float, header: str, unit: str = "") ->
         return TimeFormatGuess(TimeFormat(f"relative_{word}"))
     return TimeFormatGuess(
         TimeFormat.RELATIVE_SECONDS,
-        note=f"the times in {header!r} name no unit and are taken for seconds",
+        note=f"the times in {header!r} name no unit and are taken for seconds (--time-format)",
     )
 
 
@@ -120,15 +128,18 @@ def format_of_texts(texts: Sequence[str]) -> TimeFormatGuess | None:
     if all(ns_of_iso(text) is not None for text in texts):
         if all(has_zone(text) for text in texts):
             return TimeFormatGuess(TimeFormat.ABSOLUTE_RFC3339)
-        return TimeFormatGuess(
-            TimeFormat.ABSOLUTE_DATETIME, note="the times name no time zone and are taken for UTC"
-        )
+        return TimeFormatGuess(TimeFormat.ABSOLUTE_DATETIME, note=NO_ZONE)
     found = [each for each in _PATTERNS if all(_fits(text, each) for text in texts)]
     if not found:
         return None
-    note = "the times name no time zone and are taken for UTC"
+    if found[0].endswith("%p"):
+        # Where half days are counted, the month is written first.
+        found.sort(key=lambda each: each[:2] != "%m")
+    note = NO_ZONE
     if len(found) > 1 and {found[0][:2], found[1][:2]} == {"%d", "%m"}:
-        note += f"; the date is read as {found[0]!r}, and could be {found[1]!r} as well"
+        note += (
+            f"; the date is read as {found[0]!r}, and could be {found[1]!r} as well (--time-format)"
+        )
     return TimeFormatGuess(TimeFormat.ABSOLUTE_DATETIME, found[0], note)
 
 
