@@ -33,7 +33,10 @@ def backup(
         Path, typer.Argument(metavar="DIR", help="Folder of 'sift serve', served or not.")
     ],
     target: Annotated[
-        Path, typer.Argument(help="Folder to make; its disk is best not the one of DIR.")
+        Path,
+        typer.Argument(
+            metavar="TARGET", help="Folder to make; its disk is best not the one of DIR."
+        ),
     ],
     since: Annotated[
         Path | None,

@@ -48,7 +48,7 @@ _Texts = list[str] | None
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Files to import, each of a format of its own."),
+        typer.Argument(metavar="FILE", help="Files to import, each of a format of its own."),
     ],
     asset: Annotated[str, typer.Option(metavar="NAME", help="Asset that the data belongs to.")],
     run: Annotated[

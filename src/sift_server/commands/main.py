@@ -16,6 +16,7 @@ from sift_server.commands.delete import delete
 from sift_server.commands.demo import demo
 from sift_server.commands.doctor import doctor
 from sift_server.commands.export import export
+from sift_server.commands.help_text import let_lines_run_on
 from sift_server.commands.import_ import import_
 from sift_server.commands.plot import plot
 from sift_server.commands.runs import runs
@@ -68,7 +69,7 @@ app.command(
     "import",
     rich_help_panel=_FILES,
     epilog="Example:  sift import flight.csv --asset rocket --run 'flight 12'"
-    " --start-time 2022-06-24T15:17:16Z --dry-run    Exit status: 0 if all is in; 1 if not, or if"
+    " --start-time 2022-06-24T15:17:16Z --dry-run\n\nExit status: 0 if all is in; 1 if not, or if"
     " cells do not fit; 2 for a wrong option or plan; 130 after Ctrl-C.",
 )(import_)
 app.command(
@@ -118,3 +119,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+let_lines_run_on(app)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Patterns = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[NAME]...",
+        metavar="NAME",
         help="Only these; *, ? and [...] stand for what they do in a shell. Put them in quotes.",
     ),
 ]

@@ -59,7 +59,7 @@ def plot(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="CHANNEL...",
+            metavar="CHANNEL",
             help="Channels; *, ? and [...] stand for what they do in a shell. Put them in quotes.",
         ),
     ],

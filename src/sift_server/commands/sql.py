@@ -52,7 +52,8 @@ def sql(
     statement: Annotated[
         str,
         typer.Argument(
-            help="The statement; '-' reads it from standard input. SHOW TABLES lists tables."
+            metavar="STATEMENT",
+            help="The statement; '-' reads it from standard input. SHOW TABLES lists tables.",
         ),
     ] = "-",
     data_dir: DataDir = DEFAULT_DATA_DIR,

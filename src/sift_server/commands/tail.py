@@ -36,7 +36,7 @@ def tail(
     channels: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CHANNEL]...",
+            metavar="CHANNEL",
             help="Only these; *, ? and [...] stand for what they do in a shell. Put them in"
             " quotes.",
         ),
