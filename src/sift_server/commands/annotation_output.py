@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import json_format
 
 from sift.annotations.v1 import annotations_pb2
-from sift_server.commands.text import rfc_3339, shown, table
+from sift_server.commands.text import rfc_3339, shown, shown_length, table
 from sift_server.readback.names import asset_names, run_names
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ _STATES = {
     annotations_pb2.ANNOTATION_STATE_FLAGGED: "flagged",
     annotations_pb2.ANNOTATION_STATE_RESOLVED: "resolved",
 }
-_NS_PER_S = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -112,5 +111,4 @@ def _start(one: Annotation | DryRunAnnotation) -> str:
 
 
 def _length(one: Annotation | DryRunAnnotation) -> str:
-    length_ns = one.end_time.ToNanoseconds() - one.start_time.ToNanoseconds()
-    return f"{length_ns / _NS_PER_S:,.3f} s"
+    return shown_length(one.end_time.ToNanoseconds() - one.start_time.ToNanoseconds())

@@ -144,8 +144,9 @@ def export(
     if as_json:
         typer.echo(json.dumps(_document(output, file_format, written, size_bytes)))
     else:
+        channels = "channel" if written.channels == 1 else "channels"
         typer.echo(
-            f"{written.points:,} points of {written.channels:,} channels in {output},"
+            f"{written.points:,} points of {written.channels:,} {channels} in {output},"
             f" {-(-size_bytes // _KIB):,} KiB."
         )
 

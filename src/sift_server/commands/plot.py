@@ -179,7 +179,8 @@ def _save(picture: Plot, output: Path, file_format: str) -> None:
         ) from None
     with whole_or_nothing(output) as beside:
         save_picture(picture, beside, file_format)
-    typer.echo(f"{len(picture.curves)} curves in {output}.")
+    curves = len(picture.curves)
+    typer.echo(f"{curves} {'curve' if curves == 1 else 'curves'} in {output}.")
 
 
 def _marks(channel: SiftChannel, asset: str, run: str | None) -> list[Mark]:

@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from sift_server.commands.connection import DEFAULT_DATA_DIR, DataDir, Uri, connected
 from sift_server.commands.patterns import Patterns, matches
 from sift_server.commands.selection import asset_of
-from sift_server.commands.text import rfc_3339, shown, shown_time, table
+from sift_server.commands.text import rfc_3339, shown, shown_length, shown_time, table
 from sift_server.readback import (
     Extent,
     channel_extents,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from sift_py.grpc.transport import SiftChannel
 
 _COMMAND = "sift runs"
-_NS_PER_S = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -165,7 +164,7 @@ def _lines(found: Sequence[_Found]) -> Iterator[str]:
 def _duration(found: _Found) -> str:
     if found.start_ns is None or found.stop_ns is None:
         return "-"
-    return f"{(found.stop_ns - found.start_ns) / _NS_PER_S:,.3f} s"
+    return shown_length(found.stop_ns - found.start_ns)
 
 
 def _document(found: _Found) -> dict[str, Any]:

@@ -36,6 +36,19 @@ def rfc_3339(nanoseconds: int | None) -> str | None:
     return timestamp.ToJsonString()
 
 
+def shown_length(nanoseconds: int) -> str:
+    """How long something took: seconds to the millisecond, and larger units from a minute on."""
+    sign, milliseconds = "-" * (nanoseconds < 0), round(abs(nanoseconds) / 1_000_000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    days, minutes = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{milliseconds / 1_000:.3f} s"
+    parts = [f"{days:,} d"] * bool(days) + [f"{hours} h"] * bool(days or hours)
+    parts += [f"{minutes} min"] * bool(days or hours or minutes)
+    # Who counts in days asks for no milliseconds.
+    return sign + " ".join(parts if days else [*parts, seconds])
+
+
 def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] | None = None
 ) -> Iterator[str]:
