@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sift_server.plotting import Curve, Kind, Mark, Plot, drawing
+from sift_server.plotting.gaps import bridges, interrupted
 from sift_server.plotting.picture import save_picture
 from sift_server.plotting.reduction import Reduction
 from sift_server.plotting.ticks import time_ticks
@@ -153,3 +154,20 @@ def test_runs_are_named_if_there_are_several():
     both = [curve("x", Kind.NUMBER, [1, 2], run="one"), curve("x", Kind.NUMBER, [1, 2], run="two")]
     plot = Plot.of("rig", both, [])
     assert [plot.label(each) for each in both] == ["x, one", "x, two"]
+
+
+def test_gaps_are_told_from_steps_that_are_usual():
+    """No line goes across one; that of bins, two points at a time, has none."""
+    times = np.array([0, 10, 20, 30, 331, 341])
+    values = np.arange(6.0)
+    line_times, line_values = interrupted(times, values)
+    assert line_times.tolist() == [0, 10, 20, 30, 331, 331, 341]
+    assert np.isnan(line_values).tolist() == [False] * 4 + [True] + [False] * 2
+    across_times, across_values = bridges(times, values)
+    assert across_times.tolist() == [30, 331, 331]
+    assert across_values[:2].tolist() == [3.0, 4.0]
+    assert np.isnan(across_values[2])
+    bins = np.repeat(np.arange(50) * 8, 2)
+    for one in (bins, np.array([5]), np.array([5, 5]), np.array([], np.int64)):
+        unbroken = interrupted(one, np.zeros(len(one)))
+        assert unbroken[0].tolist() == one.tolist()

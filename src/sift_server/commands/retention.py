@@ -114,7 +114,11 @@ def _bytes(size: str) -> int:
         return 0
     found = bytes_of(size)
     if not found:
-        end(_COMMAND, f"--size takes a number and a unit, such as 20GiB, not {size!r}", WRONG_USE)
+        end(
+            _COMMAND,
+            f"--size takes a number and a unit of bytes, such as 512MiB or 20GiB, not {size!r}",
+            WRONG_USE,
+        )
     return found
 
 

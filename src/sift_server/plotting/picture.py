@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from sift_server.plotting.curves import Kind
+from sift_server.plotting.gaps import bridges, interrupted
 from sift_server.plotting.ticks import time_ticks
 
 if TYPE_CHECKING:
@@ -104,11 +105,13 @@ def _draw_panel(axes: Axes, panel: Panel, plot: Plot, used: int) -> None:
 def _draw_numbers(axes: Axes, panel: Panel, plot: Plot, used: int) -> None:
     for number, curve in enumerate(panel.curves, used):
         is_alone = len(curve.times_ns) <= 2  # noqa: PLR2004 (points that hardly make a line)
+        times, values = curve.times_ns - plot.start_ns, _drawable(curve.values)
+        color = COLORS[number % len(COLORS)]
         axes.plot(
-            curve.times_ns - plot.start_ns, _drawable(curve.values), linewidth=1.1,
-            color=COLORS[number % len(COLORS)], label=_shown(plot.label(curve)),
-            marker="o" if is_alone else "", markersize=4,
+            *interrupted(times, values), linewidth=1.1, color=color,
+            label=_shown(plot.label(curve)), marker="o" if is_alone else "", markersize=4,
         )  # fmt: skip
+        axes.plot(*bridges(times, values), linewidth=0.8, color=color, linestyle=(0, (1, 3)))
     axes.set_ylabel(panel.unit, fontsize=10)
     axes.margins(y=0.08)
     axes.yaxis.set_major_locator(MaxNLocator(5))
