@@ -69,7 +69,7 @@ def test_what_would_be_sent_is_shown_first(served, write):
     assert done.exit_code == 0
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["2", "speed", "(m/s)", "speed", "double", "m/s", "1.5,", "2.5"] in lines
-    assert "relative milliseconds from ? (--start-time)" in done.stdout
+    assert "relative milliseconds from a time to be given (--start-time)" in done.stdout
     done = served.run("import", path, "--asset", "shown", "--dry-run", "--json")
     (one,) = json.loads(done.stdout)["files"]
     assert one["rows"] == 2

@@ -296,6 +296,8 @@ def test_what_lacks_times_is_told(write):
     assert any("--time" in note for note in plan.notes)
     with pytest.raises(PlanError, match="--time"):
         list(read(path, plan))
+    path = write("clock,x\n12:00:01,1\n12:00:02,2\n")
+    assert any("'clock' has times of day without a date" in note for note in detect(path).notes)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sift_files.csv.misfits import bad_cell
 from sift_files.csv.parse import BlockParser, CellType
 from sift_files.csv.source import HEAD_BYTES, head_of, open_text, text_encoding
 from sift_files.csv.start import begin
-from sift_files.csv.time_columns import bad_times, find_time, time_texts
+from sift_files.csv.time_columns import bad_times, clock_column, find_time, time_texts
 from sift_files.hints import NO_HINTS, names_of, require_column
 from sift_files.names import name_and_unit, unique
 from sift_files.plan import ColumnPlan, DataType, FileFormat, FilePlan, TablePlan, TimePlan
@@ -191,6 +191,8 @@ class _Scan:
             yield "there are no rows"
         elif self._time is None:
             yield "no column of times was found: name one (--time)"
+            if (clock := clock_column(self._headed)) is not None:
+                yield f"{clock!r} has times of day without a date: dates are needed, too"
         elif self._time_note:
             yield self._time_note
         if self._falling:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sift_files.csv.parse import Parsed
     from sift_files.hints import Hints
 
-__all__ = ["bad_times", "find_time", "guess_time", "time_texts"]
+__all__ = ["bad_times", "clock_column", "find_time", "guess_time", "time_texts"]
 
 _TIME_OF_DAY = re.compile(r"\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s*[AaPp][Mm])?")
 _SURE = 2
@@ -110,6 +110,15 @@ def _found_time(headed: Headed, texts: Sequence[Sequence[str]]) -> tuple[TimePla
     return None
 
 
+def clock_column(headed: Headed) -> str | None:
+    """The first column that has times of day; None if there is none."""
+    rows = [row for row in headed.rows if len(row) == len(headed.headers)]
+    for at, header in enumerate(headed.headers):
+        if _are_times_of_day([row[at].strip() for row in rows]):
+            return header
+    return None
+
+
 def guess_time(headed: Headed, at: int, texts: Sequence[str]) -> TimeFormatGuess | None:
     """What the times of a column mean; None if they are none."""
     present = [text for text in texts if text]
@@ -152,7 +161,8 @@ def bad_times(
 
 
 def _zone_words(time: TimePlan) -> str:
-    words = [time.pattern, f"zone {time.timezone}" if time.timezone else ""]
+    zone = f"zone {time.timezone}, whose clocks may show it twice or never" if time.timezone else ""
+    words = [time.pattern, zone]
     return "".join(f", {word}" for word in words if word)
 
 

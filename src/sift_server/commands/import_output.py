@@ -47,7 +47,7 @@ def time_words(time: TimePlan | None) -> str:
     if time.pattern:
         words += f" {time.pattern!r}"
     if time.format.is_relative:
-        words += f" from {rfc_3339(time.start_ns) or '? (--start-time)'}"
+        words += f" from {rfc_3339(time.start_ns) or 'a time to be given (--start-time)'}"
     elif time.start_ns is not None:
         words += f", begins at {rfc_3339(time.start_ns)}"
     return words + (f", in {time.timezone}" if time.timezone else "")
