@@ -92,6 +92,12 @@ def run_demo(seconds: float, data_dir: Path, console: Console) -> int:
         f"[bold green]{points:,} points sent, {points:,} read back.[/bold green]"
         f" On disk: {format_value(size_bytes, 'B')} in {data_dir}"
     )
+    asset = services[-1].asset_name
+    console.print(
+        f"Look further: sift plot load 'memory.*' --asset {asset} --data-dir {data_dir}",
+        soft_wrap=True,
+        highlight=False,
+    )
     return 0
 
 
