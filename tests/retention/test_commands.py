@@ -82,7 +82,7 @@ def test_a_run_is_deleted_whole(folder: Path):
     result = run(folder, "delete", "--run", "first drive", "--yes")
 
     assert result.stdout.startswith("deleted 20 points (about ")
-    assert result.stdout.endswith(" of the run 'first drive'\n")
+    assert result.stdout.endswith(" of the run 'first drive', of all assets\n")
     assert points(folder) == 0
     assert not list((folder / "lake").glob("date=*/*.parquet"))
     again = run(folder, "delete", "--run", "first drive", "--yes")

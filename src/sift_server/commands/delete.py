@@ -104,7 +104,7 @@ def _name(
         ids = ", ".join(one.run_id for one in found)
         end(_COMMAND, f"there are {len(found)} runs {run!r}; name one by its id: {ids}", FAILED)
     request.run_id = found[0].run_id
-    return f"the run {found[0].name!r}"
+    return f"the run {found[0].name!r}, of all assets"
 
 
 def _ask(what: str, found: retention_pb2.DeletePointsResponse) -> None:
