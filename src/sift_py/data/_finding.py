@@ -59,7 +59,8 @@ class Finder:
         self._channel = channel
         self._asset = self._find_asset(asset_name)
         self._runs: dict[str, str] = {}
-        self._channels: dict[str, Channel] = {}
+        self._channels: dict[str, dict[str, Channel]] = {}
+        """Channels by name and id: a name that had several data types has a channel of each."""
         self._has_all = False
 
     @property
@@ -92,13 +93,13 @@ class Finder:
                 raise self._unknown(name)
 
     def channel_id(self, name: str) -> str:
-        """Id of a channel; not of a calculated one.
+        """Id of a channel; not of a calculated one. Of several data types it is the latest.
 
         Raises:
             DataError: There is none of the name.
         """
         self._fetch([name])
-        channel = self._channels.get(name)
+        channel = self._latest(name)
         if channel is None:
             raise self._unknown(name)
         return str(channel.channel_id)
@@ -108,7 +109,7 @@ class Finder:
         channels: Iterable[str | ChannelQuery | CalculatedChannelQuery],
         run_name: str | None,
     ) -> list[Asked]:
-        """Find channels, in their order, each once.
+        """Find channels, in their order, each once; those of a name in several data types, too.
 
         Args:
             channels: Names, with the signs of shell patterns (`*`, `?`, `[...]`) or without, or
@@ -135,31 +136,33 @@ class Finder:
         if isinstance(wanted, CalculatedChannelQuery):
             return [self._expression(wanted)]
         if isinstance(wanted, ChannelQuery):
-            return [self._one(wanted.fqn(), wanted.run_name)]
+            return self._named(wanted.fqn(), wanted.run_name)
         if wanted not in self._channels and _PATTERN_SIGNS & set(wanted):
             names = [name for name in self._channels if fnmatchcase(name, wanted)]
             if not names:
                 raise self._unknown(wanted)
-            return [self._one(name, run_name) for name in names]
-        return [self._one(wanted, run_name)]
+            return [asked for name in names for asked in self._named(name, run_name)]
+        return self._named(wanted, run_name)
 
-    def _one(self, name: str, run_name: str | None) -> Asked:
+    def _named(self, name: str, run_name: str | None) -> list[Asked]:
         run_id = self.run_id(run_name)
-        channel = self._channels.get(name)
-        if channel is not None:
-            query = ChannelMessage(channel_id=channel.channel_id, run_id=run_id)
-            return Asked(name, Query(channel=query))
+        if name in self._channels:
+            queries = [
+                ChannelMessage(channel_id=channel_id, run_id=run_id)
+                for channel_id in self._channels[name]
+            ]
+            return [Asked(name, Query(channel=query)) for query in queries]
         request = self._calculated(name)
         message = CalculatedMessage(channel_key=name, expression=request, run_id=run_id)
-        return Asked(name, Query(calculated_channel=message))
+        return [Asked(name, Query(calculated_channel=message))]
 
     def _expression(self, asked: CalculatedChannelQuery) -> Asked:
         request = ExpressionRequest(expression=asked.expression)
         for reference in asked.expression_channel_references:
             name = ChannelQuery(reference["channel_name"], reference.get("component")).fqn()
             data_type = reference.get("data_type")
-            channel = self._channels.get(name)
-            if channel is None or (data_type and data_type.value != channel.data_type):
+            channel = self._latest(name, data_type.value if data_type else None)
+            if channel is None:
                 raise self._unknown(name)
             request.expression_channel_references.append(
                 ReferenceMessage(
@@ -237,7 +240,16 @@ class Finder:
             page_size=_CHANNELS_PER_PAGE,
         )
         for channel in paged(stub.ListChannels, request, "channels"):
-            self._channels[channel.name] = channel
+            self._channels.setdefault(channel.name, {})[channel.channel_id] = channel
+
+    def _latest(self, name: str, data_type: int | None = None) -> Channel | None:
+        """The latest channel of a name, and of a data type if one is given."""
+        found = [
+            each
+            for each in self._channels.get(name, {}).values()
+            if data_type in (None, each.data_type)
+        ]
+        return max(found, key=_age, default=None)
 
     def _unknown(self, name: str) -> DataError:
         self._fetch_all()
@@ -247,6 +259,10 @@ class Finder:
 
 _NAMES_PER_CALL = 200
 """As many names as a filter may have."""
+
+
+def _age(channel: Channel) -> tuple[int, int]:
+    return channel.created_date.seconds, channel.created_date.nanos
 
 
 def _names_of(wanted: Iterable[str | ChannelQuery | CalculatedChannelQuery]) -> list[str]:

@@ -208,7 +208,7 @@ class DataQueryResult:
             lookup: The query that asked for it, or its name.
 
         Raises:
-            DataError: It is a bit field, whose elements `channels` gives.
+            DataError: It is a bit field, or had several data types: `channels` gives all.
         """
         found = self.channels(lookup)
         if len(found) > 1:

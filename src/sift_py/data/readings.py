@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from sift_py.data._alignment import Alignment
+from sift_py.data._labels import labels_of
 from sift_py.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ class Readings:
         """
         self._channels = tuple(channels)
         self._has_runs = has_runs
+        self._labels = labels_of([_identity(each) for each in self._channels])
+        """What each of the channels is called here."""
 
     @property
     def channels(self) -> tuple[ChannelReadings, ...]:
@@ -122,8 +125,8 @@ class Readings:
 
     @property
     def names(self) -> list[str]:
-        """Names of the channels, each once."""
-        return list(dict.fromkeys(each.name for each in self._channels))
+        """Names of the channels, each once: of two with one name, the second is `name_2`."""
+        return list(dict.fromkeys(self._labels))
 
     @property
     def points(self) -> int:
@@ -137,13 +140,13 @@ class Readings:
         return len(self._channels)
 
     def __getitem__(self, name: str) -> ChannelReadings:
-        """The points of a channel.
+        """The points of a channel, by one of `names`.
 
         Raises:
             KeyError: There are none.
             DataError: They are of several runs; iterate over `channels`.
         """
-        found = [each for each in self._channels if each.name == name]
+        found = self._of(name)
         if not found:
             raise KeyError(name)
         if len(found) > 1:
@@ -202,7 +205,7 @@ class Readings:
         """
         found = {}
         for name in self.names:
-            mine = [each for each in self._channels if each.name == name]
+            mine = self._of(name)
             times = np.concatenate([each.timestamps_ns for each in mine])
             values = np.concatenate([_numpy(each.values) for each in mine])
             if len(mine) > 1:
@@ -215,28 +218,32 @@ class Readings:
         """The wide layout, for libraries that take Arrow data (its PyCapsule interface)."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
+    def _of(self, name: str) -> list[ChannelReadings]:
+        return [
+            each for each, label in zip(self._channels, self._labels, strict=True) if label == name
+        ]
+
     def _wide(self) -> Any:  # noqa: ANN401
-        by_run: dict[str, list[ChannelReadings]] = {}
-        for each in filter(len, self._channels):
-            by_run.setdefault(each.run_id, []).append(each)
+        by_run: dict[str, dict[str, ChannelReadings]] = {}
+        run_ids = {each.run_id for each in self._channels if len(each)}
+        has_runs = len(run_ids) > 1 if self._has_runs is None else self._has_runs
         fields = [pa.field("time", TIME, nullable=False)]
-        has_runs = len(by_run) > 1 if self._has_runs is None else self._has_runs
         if has_runs:
             fields.append(pa.field("run", _NAME))
-        firsts = {each.name: each for each in reversed(self._channels)}
-        columns = _columns(self.names, {field.name for field in fields})
-        fields += [_field(column, firsts[name]) for name, column in columns.items()]
+        columns = labels_of(self._labels, taken=[field.name for field in fields])
+        about: dict[str, Any] = {}
+        for column, label, each in zip(columns, self._labels, self._channels, strict=True):
+            if column not in about:
+                about[column] = _field(column, label, each)
+            if len(each):
+                by_run.setdefault(each.run_id, {})[column] = each
+        fields += about.values()
         schema = pa.schema(fields)
-        tables = [self._wide_run(schema, mine, columns, has_runs) for mine in by_run.values()]
+        tables = [self._wide_run(schema, mine, has_runs) for mine in by_run.values()]
         return pa.concat_tables(tables) if tables else schema.empty_table()
 
-    def _wide_run(
-        self,
-        schema: Any,  # noqa: ANN401
-        channels: list[ChannelReadings],
-        names: dict[str, str],
-        has_runs: bool,
-    ) -> Any:  # noqa: ANN401
+    def _wide_run(self, schema: Any, by_column: dict[str, ChannelReadings], has_runs: bool) -> Any:  # noqa: ANN401
+        channels = list(by_column.values())
         if len(channels) == 1:
             # As it is, whatever it has twice.
             aligned = Alignment(np.empty(0, np.int64), [None])
@@ -247,8 +254,8 @@ class Readings:
         columns = {"time": times}
         if has_runs:
             columns["run"] = _repeated(channels[0].run, n_rows)
-        for number, each in enumerate(channels):
-            columns[names[each.name]] = aligned.spread(number, each.named_values())
+        for number, (column, each) in enumerate(by_column.items()):
+            columns[column] = aligned.spread(number, each.named_values())
         arrays = [
             columns[field.name] if field.name in columns else pa.nulls(n_rows, field.type)
             for field in schema
@@ -284,26 +291,20 @@ class Readings:
         return pa.concat_tables(tables).unify_dictionaries() if tables else schema.empty_table()
 
 
-def _columns(names: Sequence[str], own: set[str]) -> dict[str, str]:
-    """Columns of channels, by their names: the same, unless the table has such a column itself."""
-    columns = {name: name for name in names if name not in own}
-    for name in own.intersection(names):
-        number = 2
-        while f"{name}_{number}" in columns.values():
-            number += 1
-        columns[name] = f"{name}_{number}"
-    return {name: columns[name] for name in names}
+def _identity(channel: ChannelReadings) -> tuple[str, ...]:
+    """What tells a channel from others; the first is its name."""
+    return channel.name, channel.channel, channel.channel_id
 
 
-def _field(name: str, channel: ChannelReadings) -> Any:  # noqa: ANN401
+def _field(column: str, name: str, channel: ChannelReadings) -> Any:  # noqa: ANN401
     about = {"data_type": channel.data_type, "unit": channel.unit, "channel_id": channel.channel_id}
-    if name != channel.name:
-        about["channel"] = channel.name
+    if column != name:
+        about["channel"] = name
     if channel.states:
         states = {state: key for key, state in channel.states.items()}
         about["enum_types"] = json.dumps(states, ensure_ascii=False)
     kind = channel.named_values().type
-    return pa.field(name, kind, metadata={key: text for key, text in about.items() if text})
+    return pa.field(column, kind, metadata={key: text for key, text in about.items() if text})
 
 
 def _repeated(text: str, count: int) -> Any:  # noqa: ANN401

@@ -52,13 +52,14 @@ class DataService:
         asked = Finder(self._channel, query.asset_name).find(query.channels, None)
         request = request_between(query.start_time, query.end_time, query.sample_ms)
         readings = read_asked(self._channel, request, asked, progress=False)
-        sets: dict[str, dict[str, list[ChannelReadings]]] = {}
+        sets: dict[str, dict[tuple[str, str], list[ChannelReadings]]] = {}
         for each in readings:
-            sets.setdefault(each.channel, {}).setdefault(each.name, []).append(each)
+            key = each.name, each.channel_id
+            sets.setdefault(each.channel, {}).setdefault(key, []).append(each)
         return DataQueryResult(
             {
-                channel: [_result_set(name, parts) for name, parts in by_name.items()]
-                for channel, by_name in sets.items()
+                channel: [_result_set(name, parts) for (name, _), parts in by_key.items()]
+                for channel, by_key in sets.items()
             }
         )
 
