@@ -16,7 +16,7 @@ from sift_py.data._source import connected
 from sift_py.data.query import CalculatedChannelQuery, ChannelQuery
 from sift_py.data.readings import ChannelReadings, Readings
 from sift_py.errors import DataError
-from sift_py.ingestion._internal.timestamps import NS_MAX, NS_MIN, NS_PER_S
+from sift_py.ingestion._internal.timestamps import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["read_channels"]
 
 SAMPLE_MS_MAX = 2**32 - 1
+
+_EVER_NS = -(2**63), 2**63 - 1
+"""All times that a server can keep, the end excluded; a client can send a little less."""
 
 
 def read_channels(
@@ -141,8 +144,8 @@ def request_of(
     Raises:
         DataError: A time can't be used.
     """
-    start_ns = NS_MIN if start is None else to_ns(start, "start")
-    end_ns = NS_MAX if end is None else to_ns(end, "end")
+    start_ns = _EVER_NS[0] if start is None else to_ns(start, "start")
+    end_ns = _EVER_NS[1] if end is None else to_ns(end, "end")
     if end_ns < start_ns:
         raise DataError(f"end, {end!r}, is before start, {start!r}.")
     return request_between(start_ns, end_ns, _sample_ms(sample))
