@@ -245,6 +245,9 @@ class _Scan:
                 # Nothing was there until now, so that the first values say what it is.
                 as_texts = replace(parsed, texts={number: parsed.arrays[number]})
                 self._reconsider(parser, number, as_texts, [])
+                if self._types[number] is DataType.STRING and not guess.values:
+                    # Empty texts, which are values.
+                    guess.add_values(parsed.arrays[number], DataType.STRING)
             else:
                 guess.add_values(parsed.arrays[number], self._types[number])
             for misfit in wrong:
