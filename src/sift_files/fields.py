@@ -25,6 +25,8 @@ ELEMENTS_MAX = 64
 _DEPTH_MAX = 32
 _EXACT = 2**53
 EXAMPLES_MAX = 3
+_NOT_IN_JSON = {name: float(name) for name in ("NaN", "Infinity", "-Infinity")}
+"""Numbers that JSON has no other way to write; the writer of MCAP files and Protocol Buffers do."""
 
 
 def fields_of(message: Any) -> dict[str, bool | int | float | str]:  # noqa: ANN401 (of any library)
@@ -72,6 +74,8 @@ def array_of_fields(values: Sequence[object], column: ColumnPlan) -> tuple[Any, 
         texts = pa.array([_text(value) for value in values], pa.string())
         return values_of(texts, column.data_type, (), column.enum)
     kind = ARROW_TYPES[column.data_type]
+    if column.data_type in {DataType.DOUBLE, DataType.FLOAT}:
+        values = [_NOT_IN_JSON.get(one, one) if isinstance(one, str) else one for one in values]
     try:
         array, bad = pa.array(values, kind), []
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, TypeError):

@@ -5,10 +5,17 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from data.conftest import START_NS
 from sift_py.data import read_channels
+from sift_py.grpc.transport import use_sift_channel
+from sift_py.ingestion.channel import ChannelConfig, ChannelDataType
+from sift_py.ingestion.config.telemetry import TelemetryConfig
+from sift_py.ingestion.flow import FlowConfig
+from sift_py.ingestion.service import IngestionService
 from sift_server.commands.main import app
 
 FLIGHT = Path(__file__).resolve().parents[3] / "shared" / "data" / "rocket_flight_telemega.csv"
@@ -58,6 +65,24 @@ def test_csv_keeps_values_but_not_all_types(rig, tmp_path):
         "u64": "UINT_64", "b": "BOOL", "mode": "STRING", "bits.low": "INT_64",
         "bits.high": "INT_64", "text": "STRING",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "h5", "mcap", "csv"])
+def test_values_that_formats_have_no_sign_for_come_back(tmp_path, suffix):
+    """No number, what is beyond all numbers, and texts that are empty, from the first row on."""
+    values = [float("nan"), float("inf"), float("-inf"), -0.0]
+    flow = FlowConfig(
+        "flow",
+        [ChannelConfig("x", ChannelDataType.DOUBLE), ChannelConfig("text", ChannelDataType.STRING)],
+    )
+    with use_sift_channel({"uri": f"embedded:{tmp_path / 'first'}"}) as channel:
+        service = IngestionService(channel, TelemetryConfig(asset_name="odd", flows=[flow]))
+        columns = {"x": np.array(values), "text": [""] * len(values)}
+        service.ingest_columns("flow", np.arange(len(values)) + START_NS, columns)
+    path = tmp_path / f"odd.{suffix}"
+    run(tmp_path / "first", "export", "--asset", "odd", "-o", path)
+    run(tmp_path / "second", "import", path, "--asset", "odd", "--yes")
+    assert content("odd", tmp_path / "second") == content("odd", tmp_path / "first")
 
 
 @pytest.mark.slow
