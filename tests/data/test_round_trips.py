@@ -85,6 +85,26 @@ def test_values_that_formats_have_no_sign_for_come_back(tmp_path, suffix):
     assert content("odd", tmp_path / "second") == content("odd", tmp_path / "first")
 
 
+def test_a_text_that_hdf5_cannot_hold_is_told(tmp_path):
+    flow = FlowConfig("flow", [ChannelConfig("text", ChannelDataType.STRING)])
+    with use_sift_channel({"uri": f"embedded:{tmp_path / 'first'}"}) as channel:
+        service = IngestionService(channel, TelemetryConfig(asset_name="odd", flows=[flow]))
+        service.ingest_columns("flow", np.array([START_NS]), {"text": ["a\0b"]})
+    words = [
+        "export",
+        "--asset",
+        "odd",
+        "-o",
+        tmp_path / "odd.h5",
+        "--data-dir",
+        tmp_path / "first",
+    ]
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert done.exit_code == 1
+    assert "HDF5 can't hold a value of the channel 'text'" in done.output
+    assert not (tmp_path / "odd.h5").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not FLIGHT.exists(), reason="the flight is not beside the repository")
 @pytest.mark.parametrize("suffix", ["parquet", "h5"])

@@ -48,7 +48,11 @@ class Hdf5Writer:
             raise
 
     def write(self, table: Any) -> None:  # noqa: ANN401
-        """Add the points of a table."""
+        """Add the points of a table.
+
+        Raises:
+            FilesError: HDF5 can't hold a value, such as a text with a zero byte.
+        """
         times = table.column(0).cast(pa.int64())
         for channel, group in zip(self._channels, self._groups, strict=True):
             column = table.column(channel.column)
@@ -56,7 +60,12 @@ class Hdf5Writer:
             values = column.filter(there)
             if len(values):
                 _append(group[TIME], times.filter(there).to_numpy())
-                _append(group[_VALUE], self._values(channel, values))
+                try:
+                    _append(group[_VALUE], self._values(channel, values))
+                except ValueError as error:
+                    raise FilesError(
+                        f"HDF5 can't hold a value of the channel {channel.name!r}: {error}"
+                    ) from None
                 if self._has_runs:
                     _append(group[RUN], _objects(table.column(1).filter(there)))
 
