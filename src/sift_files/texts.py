@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sift_files.plan import DataType
+from sift_files.states import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,8 +128,9 @@ def _is_inexact(text: str, value: float) -> bool:
 
 def _enum(texts: Any, enum: Mapping[str, int]) -> tuple[Any, list[int]]:  # noqa: ANN401 (of Arrow)
     """Keys of names; a number stands for itself, whether its state has a name or not."""
-    numbers = [text for text in pc.unique(texts).to_pylist() if text and _KEY.fullmatch(text)]
-    keys = {text: int(text) for text in numbers if int(text) <= _KEY_MAX} | dict(enum)
+    found = {text: key_of(text, enum) for text in pc.unique(texts).to_pylist() if text}
+    known = {text: key for text, key in found.items() if key is not None and key <= _KEY_MAX}
+    keys = known | dict(enum)
     names = pa.array(list(keys), pa.string())
     at = pc.index_in(texts, value_set=names, skip_nulls=True)
     bad = _rows(pc.and_(texts.is_valid(), at.is_null()))

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sift_files.errors import FilesError
+from sift_files.states import key_of
 from sift_files.writers.channels import RUN, TIME, channels_of, is_run
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Hdf5Writer:
     def _values(self, channel: WrittenChannel, values: Any) -> NDArray[Any]:  # noqa: ANN401
         if channel.data_type == "ENUM" and channel.states:
             keys = self._keys[channel.column]
-            return np.array([_key(keys, name) for name in values.to_pylist()], np.uint32)
+            return np.array([key_of(name, keys) for name in values.to_pylist()], np.uint32)
         if pa.types.is_binary(channel.kind):
             found = np.empty(len(values), object)
             found[:] = [np.frombuffer(each, np.uint8) for each in values.to_pylist()]
@@ -121,11 +122,6 @@ class Hdf5Writer:
             return _objects(values)
         array: NDArray[Any] = values.to_numpy()
         return array
-
-
-def _key(keys: dict[str, int], name: str) -> int:
-    """The key of a state; one without a name has its number for a name."""
-    return keys[name] if name in keys else int(name)
 
 
 def _objects(values: Any) -> NDArray[Any]:  # noqa: ANN401

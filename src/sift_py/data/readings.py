@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from sift_files.states import StateTexts
 from sift_py.data._alignment import Alignment
 from sift_py.data._labels import labels_of
 from sift_py.errors import DataError, MissingExtraError
@@ -70,7 +71,10 @@ class ChannelReadings:
         return _numpy(self.times.cast(pa.int64()))
 
     def named_values(self) -> Any:  # noqa: ANN401 (pyarrow has no types)
-        """The values, those of an enum by name: a state without one has its number for a name."""
+        """The values, those of an enum by name, or by number if the state has none.
+
+        Where that could mean two states, the number is behind it: `on (7)`.
+        """
         if self.data_type != "ENUM":
             return self.values
         chunks = [_states(_numpy(self.values), self.states)]
@@ -301,8 +305,7 @@ def _field(column: str, name: str, channel: ChannelReadings) -> Any:  # noqa: AN
     if column != name:
         about["channel"] = name
     if channel.states:
-        states = {state: key for key, state in channel.states.items()}
-        about["enum_types"] = json.dumps(states, ensure_ascii=False)
+        about["enum_types"] = json.dumps(StateTexts(channel.states).keys(), ensure_ascii=False)
     kind = channel.named_values().type
     return pa.field(column, kind, metadata={key: text for key, text in about.items() if text})
 
@@ -319,12 +322,9 @@ def _states(keys: NDArray[Any], names: dict[int, str]) -> Any:  # noqa: ANN401
         found = np.unique(keys)
     used = found.tolist()
     numbers = np.searchsorted(found, keys).astype(np.int32)
-    texts = [names.get(key, str(key)) for key in used]
-    # Two states may have one name.
-    unique = list(dict.fromkeys(texts))
-    places = np.array([unique.index(text) for text in texts], np.int32)
-    indices = places[numbers] if used else numbers
-    return pa.DictionaryArray.from_arrays(pa.array(indices), pa.array(unique, pa.string()))
+    of_states = StateTexts(names)
+    texts = pa.array([of_states.of(key) for key in used], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(numbers), texts)
 
 
 def _numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401
