@@ -58,6 +58,12 @@ def detect_parquet(path: Path, hints: Hints = NO_HINTS) -> FilePlan:
         notes.append(f"a row has a point: {long.name!r} is its channel, {long.value!r} its value")
         return FilePlan(FileFormat.PARQUET, tables, tuple(notes), long=long)
     columns = _columns(others, head, notes)
+    if "channel" in others and any(name.startswith("value_") for name in others):
+        notes.append(
+            "this looks like points of channels of several types, a row each ('sift export"
+            " --layout long'): each column is taken for a channel, 'channel' too. Export the wide"
+            " layout"
+        )
     rows = file.metadata.num_rows
     name = path.name.split(".")[0] or path.name
     return FilePlan(FileFormat.PARQUET, (TablePlan(name, time, columns, rows),), tuple(notes))

@@ -182,3 +182,20 @@ def test_what_is_wrong_is_told(tmp_path):
         list(read(path, plan))
     path = written(tmp_path, {"a": ["x"], "b": ["y"]})
     assert detect(path).tables[0].time is None
+
+
+def test_points_of_several_types_a_row_each_are_told(tmp_path) -> None:
+    """They can't be read as what they were."""
+    path = tmp_path / "long.parquet"
+    parquet.write_table(
+        pa.table(
+            {
+                "time": pa.array([1_780_000_000_000_000_000], pa.timestamp("ns", "UTC")),
+                "channel": ["speed"],
+                "value_double": [1.5],
+                "value_string": pa.array([None], pa.string()),
+            }
+        ),
+        path,
+    )
+    assert any("Export the wide" in note for note in detect(path).notes)
