@@ -163,7 +163,8 @@ def test_a_question_that_there_is_not_lists_the_others(door):
 
 
 def test_a_key_is_needed(door):
-    assert door("numbers", {"streams": [1]}, key="another")[0] == 401
+    status, said = door("numbers", {"streams": [1]}, key="another")
+    assert (status, json.loads(said)["code"]) == (401, 16)
 
 
 def test_too_many_answers_at_a_time_are_told_to_wait(door, monkeypatch):

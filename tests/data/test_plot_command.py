@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import sys
 
 import pytest
@@ -36,6 +37,22 @@ def test_without_a_file_it_is_drawn_in_the_terminal(rig):
     assert lines[1] == "d in m"
     assert any("▏off" in line for line in lines)
     assert "1 channels of texts or bytes are left out." in done.stderr
+
+
+def test_json_says_what_is_drawn(rig, tmp_path):
+    done = run(rig, "d", "mode", "--run", "one", "--json")
+    assert done.exit_code == 0, done.stderr
+    document = json.loads(done.stdout)
+    number, states = document["curves"]
+    assert (document["file"], document["annotations"]) == (None, [])
+    assert (number["channel"], number["unit"], number["min"], number["max"]) == (
+        "d", "m", -1e300, 1e300,
+    )  # fmt: skip
+    assert states["states"] == ["off", "on", "9"]
+    path = tmp_path / "plot.svg"
+    done = run(rig, "d", "--run", "one", "--json", "-o", str(path))
+    assert json.loads(done.stdout)["file"] == str(path)
+    assert path.exists()
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ async def send_refusal(scope: Scope, send: Send, code: GrpcCode, message: str) -
     if header(scope, b"content-type").startswith("application/grpc"):
         await send_grpc_error(send, code, message)
         return
-    # Connect names its codes, REST numbers them.
+    # Connect names its codes, REST and the Arrow door number them.
     body: dict[str, Any]
-    if scope["path"].startswith("/api/"):
+    if scope["path"].startswith(("/api/", "/arrow/")):
         body = {"code": int(code), "message": message, "details": []}
     else:
         body = {"code": code.name.lower(), "message": message}

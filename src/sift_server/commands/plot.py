@@ -22,8 +22,10 @@ from sift_server.commands.connection import (
     connected,
     end,
 )
+from sift_server.commands.plot_output import plot_json
 from sift_server.commands.selection import asset_of, run_of, sample_ms, time_ns
 from sift_server.commands.text import shown
+from sift_server.doctor.findings import counted
 from sift_server.plotting import (
     Mark,
     Plot,
@@ -94,6 +96,12 @@ def plot(
     annotations: Annotated[
         bool, typer.Option(help="Shade what rules found and people marked.")
     ] = True,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print a JSON object of what is drawn; nothing is, without --output."
+        ),
+    ] = False,
 ) -> None:
     """Draw channels over time: numbers in a panel for each unit, enums and bools as steps.
 
@@ -118,11 +126,15 @@ def plot(
             typer.echo(f"{left_out} channels of texts or bytes are left out.", err=True)
         title = shown(asset) + (f", {shown(run)}" if run else "")
         picture = Plot.of(title, curves, marks)
-        if output is None:
+        if output is not None:
+            _save(picture, output, file_format)
+        if as_json:
+            typer.echo(plot_json(picture, output))
+        elif output is not None:
+            typer.echo(f"{counted(len(picture.curves), 'curve')} in {output}.")
+        else:
             for line in drawing(picture, min(shutil.get_terminal_size().columns, _COLUMNS_MAX)):
                 typer.echo(line)
-        else:
-            _save(picture, output, file_format)
 
 
 def _curves(
@@ -179,8 +191,6 @@ def _save(picture: Plot, output: Path, file_format: str) -> None:
         ) from None
     with whole_or_nothing(output) as beside:
         save_picture(picture, beside, file_format)
-    curves = len(picture.curves)
-    typer.echo(f"{curves} {'curve' if curves == 1 else 'curves'} in {output}.")
 
 
 def _marks(channel: SiftChannel, asset: str, run: str | None) -> list[Mark]:
