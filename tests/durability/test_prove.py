@@ -100,10 +100,14 @@ def test_a_seed_gives_a_plan_again():
 
 
 def test_a_long_plan_comes_to_every_point():
-    """Every fault point is killed at, or made to fail, in 250 rounds."""
+    """Every fault point but those of deletions is killed at, or made to fail, in 250 rounds.
+
+    What is deleted on purpose would be missed in the end: `lake/test_removal.py` kills there.
+    """
+    points = {point for point in faults.POINTS if not point.startswith("remove.")}
     tried = " ".join(each.faults for folder in plan(1, 250) for each in folder.rounds)
-    assert {point for point in faults.POINTS if f"{point}@" in tried} == faults.POINTS
-    assert set(KILL_POINTS) == faults.POINTS
+    assert {point for point in faults.POINTS if f"{point}@" in tried} == points
+    assert set(KILL_POINTS) == points
     assert all(f"{failure.partition('@')[0]}@" in tried for failure in FAILURES)
 
 

@@ -8,13 +8,16 @@ import socket
 import subprocess
 import time
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import grpc
 import pytest
 
 from sift.data_imports.v2 import data_imports_pb2 as pb
 from sift.jobs.v1 import jobs_pb2
+from sift_server.api import uploads
 from sift_server.imports import ImportLimits
 
 if TYPE_CHECKING:
@@ -163,6 +166,35 @@ class TestLimits:
             assert answer.status == 429
             assert "upload_bytes_max" in answer.content["message"]
         assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("settings", [{"import_limits": ImportLimits(upload_bytes_max=1_000_000)}])
+def test_whoever_sends_on_is_told_why(doors: ImportDoors, monkeypatch: pytest.MonkeyPatch):
+    """The rest of a file that is refused is taken and dropped first, so much of it and so long."""
+
+    def answer_to(size: int, length: int) -> bytes:
+        """What comes back when so many bytes are sent of a file that is said to be so long."""
+        url = urlsplit(doors.create(csv_config=CONFIG).upload_url)
+        with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
+            connection.sendall(
+                f"POST {url.path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {doors.api_key}\r\n"
+                f"content-length: {length}\r\n\r\n".encode()
+            )
+            with suppress(ConnectionError):
+                connection.sendall(bytes(size))
+            with suppress(ConnectionError):
+                return connection.recv(1_000)
+        return b""
+
+    assert answer_to(20_000_000, 20_000_000).startswith(b"HTTP/1.1 429")
+    # One who stops in the middle is waited for a while.
+    monkeypatch.setattr(uploads, "DROPPING_MS_MAX", 200)
+    assert answer_to(2_000_000, 20_000_000).startswith(b"HTTP/1.1 429")
+    # One who sends too much is not listened to any longer.
+    monkeypatch.setattr(uploads, "DROPPED_BYTES_MAX", 1_000_000)
+    began_s = time.monotonic()
+    answer_to(60_000_000, 60_000_000)
+    assert time.monotonic() - began_s < 10
 
 
 @pytest.mark.parametrize("settings", [{"import_limits": ImportLimits(uploads_bytes_max=1_500_000)}])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sift_server.api.access import require_scope
@@ -23,7 +24,7 @@ from sift_server.errors import (
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from sift_server.api.asgi import Receive, Scope, Send
+    from sift_server.api.asgi import Event, Receive, Scope, Send
     from sift_server.catalog import Catalog
     from sift_server.imports import ImportWorker, Upload, UploadFolder
 
@@ -37,6 +38,12 @@ WRITE_BYTES = 1024 * 1024
 
 FILE_NAME_CHARS_MAX = 255
 
+DROPPED_BYTES_MAX = 256 * 1024 * 1024
+"""What is received of a file that is refused, and dropped, before the connection is closed."""
+
+DROPPING_MS_MAX = 10_000
+"""How long that may take."""
+
 _FILE_NAME = re.compile(r"filename=(?:\"([^\"]*)\"|([^;\s]*))")
 _AS_IT_IS = frozenset({"", "identity", "application/octet-stream"})
 """Published clients write a type of content where encodings belong."""
@@ -45,6 +52,28 @@ _GZIP = frozenset({"gzip", "x-gzip"})
 
 class _ClientGoneError(Exception):
     """Nobody is there any more who could be answered."""
+
+
+class _Body:
+    """What a caller sends."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_over = False
+
+    async def receive(self) -> Event:
+        """Receive some more."""
+        event = await self._receive()
+        self._is_over = not event.get("more_body", False)
+        return event
+
+    async def drop_rest(self) -> None:
+        """Receive and drop what comes, within limits: many callers read no answer before."""
+        dropped = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DROPPING_MS_MAX / 1_000):
+                while not self._is_over and dropped <= DROPPED_BYTES_MAX:
+                    dropped += len((await self.receive()).get("body", b""))
 
 
 class UploadDoor:
@@ -61,11 +90,13 @@ class UploadDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a file."""
+        file = _Body(receive)
         try:
-            job_id, data_import_id = await self._take(scope, receive)
+            job_id, data_import_id = await self._take(scope, file.receive)
         except _ClientGoneError:
             return
         except ServerError as error:
+            await file.drop_rest()
             code = code_of(error)
             body = json.dumps({"code": int(code), "message": str(error)}).encode()
             await send_body(send, HTTP_STATUS[code], "application/json", body)
