@@ -54,6 +54,10 @@ class _ClientGoneError(Exception):
     """Nobody is there any more who could be answered."""
 
 
+class _SilentError(ResourceExhaustedError):
+    """Nothing comes any more, so that there is nothing to wait for."""
+
+
 class _Body:
     """What a caller sends."""
 
@@ -96,7 +100,8 @@ class UploadDoor:
         except _ClientGoneError:
             return
         except ServerError as error:
-            await file.drop_rest()
+            if not isinstance(error, _SilentError):
+                await file.drop_rest()
             code = code_of(error)
             body = json.dumps({"code": int(code), "message": str(error)}).encode()
             await send_body(send, HTTP_STATUS[code], "application/json", body)
@@ -154,7 +159,7 @@ class UploadDoor:
             try:
                 event = await asyncio.wait_for(receive(), silence_ms / 1_000)
             except TimeoutError:
-                raise ResourceExhaustedError(
+                raise _SilentError(
                     f"nothing of the file came for silence_ms_max = {silence_ms:,} ms; nothing"
                     " of it is kept. Send it again"
                 ) from None
