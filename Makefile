@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## Stream this machine's own telemetry for 20 seconds and read it back
 	$(BIN)/sift demo
 
-test: $(READY)  ## Run the tests (real servers, real ports; under ten minutes on two cores)
+test: $(READY)  ## Run the tests (real servers, real ports; about twelve minutes on two cores)
 	$(BIN)/pytest -n 2 --dist worksteal
 
 FUZZ_SECONDS ?= 120
