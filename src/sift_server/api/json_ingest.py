@@ -11,6 +11,7 @@ from sift_server.api.asgi import send_body
 from sift_server.api.auth import grant_of
 from sift_server.api.grpc_status import GrpcCode, code_of
 from sift_server.api.refusal import send_refusal
+from sift_server.api.request_body import read_body
 from sift_server.errors import ResourceExhaustedError, ServerError
 from sift_server.ingest.json_rows import read_rows
 from sift_server.log import LogFailedError, LogFullError
@@ -49,7 +50,12 @@ class JsonIngest:
         loop = asyncio.get_running_loop()
         try:
             require(grant_of(scope), _METHOD)
-            body = await _read(receive)
+            body = await read_body(
+                receive,
+                JSON_INGEST_BYTES_MAX,
+                "JSON_INGEST_BYTES_MAX",
+                "send it in parts, or stream",
+            )
             durable = await loop.run_in_executor(self._threads, self._take, body)
             for one in durable:
                 await asyncio.wrap_future(one)
@@ -65,20 +71,3 @@ class JsonIngest:
 
     def _take(self, body: bytes) -> list[Future[int]]:
         return self._schemaless.take(read_rows(body))
-
-
-async def _read(receive: Receive) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        event = await receive()
-        chunk = event.get("body", b"")
-        size += len(chunk)
-        if size > JSON_INGEST_BYTES_MAX:
-            raise ResourceExhaustedError(
-                f"the request is larger than JSON_INGEST_BYTES_MAX = {JSON_INGEST_BYTES_MAX} bytes;"
-                " send it in parts, or stream"
-            )
-        chunks.append(chunk)
-        if not event.get("more_body", False):
-            return b"".join(chunks)

@@ -13,8 +13,19 @@ if TYPE_CHECKING:
     from sift_server.api.asgi import Receive, Scope
 
 
-async def read_body(receive: Receive) -> bytes:
-    """Receive a body of up to `REQUEST_BYTES_MAX`.
+async def read_body(
+    receive: Receive,
+    bytes_max: int = REQUEST_BYTES_MAX,
+    limit: str = "REQUEST_BYTES_MAX",
+    advice: str = "send it in parts",
+) -> bytes:
+    """Receive a body of a limited size.
+
+    Args:
+        receive: Of the request.
+        bytes_max: The limit.
+        limit: What the limit is called.
+        advice: What to do with a larger one.
 
     Raises:
         ResourceExhaustedError: It is larger.
@@ -25,10 +36,9 @@ async def read_body(receive: Receive) -> bytes:
         event = await receive()
         chunk = event.get("body", b"")
         size += len(chunk)
-        if size > REQUEST_BYTES_MAX:
+        if size > bytes_max:
             raise ResourceExhaustedError(
-                f"the request is larger than REQUEST_BYTES_MAX = {REQUEST_BYTES_MAX} bytes; send"
-                " it in parts"
+                f"the request is larger than {limit} = {bytes_max} bytes; {advice}"
             )
         chunks.append(chunk)
         if not event.get("more_body", False):
