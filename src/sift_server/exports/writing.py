@@ -15,6 +15,7 @@ from sift_py.data._finding import Asked
 from sift_py.data.iteration import iter_asked
 from sift_py.data.reading import request_between
 from sift_py.data.readings import ChannelReadings, Readings
+from sift_server.job_worker import JobStoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _SUFFIXES = {WrittenFormat.CSV: ".csv", WrittenFormat.PARQUET: ".parquet"}
 
 
-class ExportStoppedError(Exception):
+class ExportStoppedError(JobStoppedError):
     """An export is to end before it is complete."""
 
 

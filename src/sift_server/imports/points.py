@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sift_server.errors import DiskFullError, InvalidArgumentError
 from sift_server.imports.columns import column_of, points_of
+from sift_server.job_worker import JobStoppedError
 from sift_wire.encode import encode
 from sift_wire.frames import Frames
 from sift_wire.messages import message_ends
@@ -30,7 +31,7 @@ FULL_DISK_WAIT_MS = 1_000
 """How long to wait until a disk that is full is tried again."""
 
 
-class ImportStoppedError(Exception):
+class ImportStoppedError(JobStoppedError):
     """The import is to end, or to wait for the next start."""
 
 
